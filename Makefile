@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+# A fresh machine needs python3 (3.10 or newer, with venv) and g++; the rest is fetched by pip into $(VENV).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help check test lint format test-cpp train evaluate bundle bench clean
+
+PYTHON ?= python3
+VENV ?= .venv
+# The CPU build: make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+CLIP ?=
+PYTEST_ARGS ?=
+# The clips of the full test suite and of training; see tests/conftest.py.
+AVGUARD_SHARED ?= $(abspath $(wildcard ../shared))
+export AVGUARD_SHARED
+# A spinning OpenMP pool slows two-core machines ten times and more.
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= passive
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# -I: without it `python -m` would import avguard/ from here, where the compiled core is not, instead of the installed one.
+RUN := $(BIN)/python -I -m
+SOURCES := pyproject.toml $(shell find avguard cpp -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/tests/*' -not -path '*/fuzz/*')
+CPP_FILES = $(shell find cpp -name '*.cc' -o -name '*.h' -o -name '*.c' | grep -v third_party)
+CPP_TESTS := $(wildcard cpp/tests/*.cc)
+CPP_BUILD := build/cpp-tests
+DEMO := build/demo.mp4
+
+help:
+	@echo "make check [CLIP=file]   install avguard into $(VENV) and check a clip (without CLIP: a synthesised one)"
+	@echo "make test                linters, C++ tests under sanitizers, then the whole test suite"
+	@echo "make train | evaluate | bundle | bench | lint | format | test-cpp | clean"
+
+# ---- environments: each stamp is newer than what it was made from
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	@# Lets `python -I -m export.bundle` find export/ and tests/, behind every installed package.
+	$(BIN)/python -c "import sysconfig, pathlib; \
+	  pathlib.Path(sysconfig.get_path('purelib'), 'avguard-checkout.pth').write_text('$(CURDIR)\n')"
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.created $(SOURCES)
+	$(PIP) install .
+	@touch $@
+
+$(VENV)/.torch: $(VENV)/.created
+	$(PIP) install $(TORCH)
+	@touch $@
+
+# Torch goes first and alone: named by another package, pip would take the newest build with its CUDA libraries.
+$(VENV)/.tools: $(VENV)/.torch pyproject.toml
+	$(PIP) install ".[test,train,export,evaluate]"
+	@touch $@ $(VENV)/.package
+
+$(DEMO): $(VENV)/.created tests/make_demo.py
+	$(PIP) install scikit-image av
+	@mkdir -p $(@D)
+	$(RUN) tests.make_demo $@
+
+# ---- use
+# 0 real, 1 fake, 2 inconclusive are verdicts; 3 and up are errors.
+check: $(VENV)/.package $(if $(CLIP),,$(DEMO))
+	$(BIN)/avguard check "$${CLIP:-$(DEMO)}" || test $$? -le 2
+
+# ---- develop
+# To work on the sources with quick rebuilds, in an environment of your own:
+#   pip install scikit-build-core pybind11 "cmake>=3.28" ninja && pip install -e . --no-build-isolation
+# Python is then read from here; after a change of cpp/ run the last command again, which compiles what changed.
+test: $(VENV)/.tools $(VENV)/.package lint $(if $(CPP_TESTS),test-cpp)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CPP_FILES)
+
+format: $(VENV)/.tools
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP_FILES)
+
+test-cpp: $(VENV)/.tools
+	$(BIN)/cmake -S cpp -B $(CPP_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -DAVG_PYTHON=OFF -DAVG_TESTS=ON -DAVG_SANITIZE=address,undefined
+	$(BIN)/cmake --build $(CPP_BUILD)
+	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure
+
+train: $(VENV)/.tools $(VENV)/.package
+	$(RUN) avguard.train $(ARGS)
+
+evaluate: $(VENV)/.tools $(VENV)/.package
+	$(RUN) avguard.evaluate --data "$(AVGUARD_SHARED)/data" --split test $(ARGS)
+
+bundle: $(VENV)/.tools $(VENV)/.package
+	$(RUN) export.bundle $(ARGS)
+
+bench: $(VENV)/.tools $(VENV)/.package
+	$(BIN)/pytest -s tests/bench $(PYTEST_ARGS)
+
+clean:
+	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

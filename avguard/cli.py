@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: results on stdout, progress on stderr.
+
+Exit codes: 0 real, 1 fake, 2 inconclusive, 3 and up errors (see avguard.errors).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from avguard import __version__
+from avguard.api import Checker
+from avguard.errors import AvguardError
+from avguard.verdict import Verdict
+
+EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
+SENTENCES = {
+    "real": "no sign of manipulation found",
+    "fake": "likely manipulated",
+    "inconclusive": "cannot be told",
+}
+REASONS = {
+    "no_video": "there is no picture",
+    "no_audio": "there is no sound",
+    "no_face": "no face was found",
+    "face_too_small": "the face is too small",
+    "face_too_short": "the face is seen too briefly",
+    "no_speech": "no speech was heard",
+    "too_short": "the clip is too short",
+    "uncertain": "the score lies between the thresholds",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except AvguardError as error:
+        sys.stderr.write(f"avguard: {error}\n")
+        return error.code
+    except KeyboardInterrupt:
+        sys.stderr.write("avguard: interrupted\n")
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="avguard", description="Tell whether a talking-face clip was manipulated.")
+    parser.add_argument("--version", action="version", version=f"avguard {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser("check", help="judge one file", epilog=__doc__)
+    check.add_argument("file")
+    check.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    check.add_argument("--model", metavar="DIR", help="a model bundle instead of the shipped one")
+    check.add_argument("--engine", choices=("auto", "int8", "float"), default="auto")
+    check.add_argument("--quiet", action="store_true", help="no progress")
+    check.set_defaults(run=_check)
+    doctor = commands.add_parser("doctor", help="examine this installation")
+    doctor.add_argument("--json", action="store_true")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _check(args: argparse.Namespace) -> int:
+    show = not args.quiet and sys.stderr.isatty()
+    with Checker(args.model, engine=args.engine) as checker:
+        verdict = checker.check(args.file, progress=_progress if show else None)
+    if show:
+        sys.stderr.write("\r\x1b[K")
+    sys.stdout.write(verdict.to_json() + "\n" if args.json else describe(verdict))
+    return EXIT_CODES[verdict.label]
+
+
+def _progress(phase: str, done_s: float, total_s: float) -> None:
+    share = f"{100 * min(done_s / total_s, 1):.0f} %" if total_s else f"{done_s:.1f} s"
+    sys.stderr.write(f"\r{phase} {share} ")
+    sys.stderr.flush()
+
+
+def describe(verdict: Verdict) -> str:
+    """The verdict in a few lines for people."""
+    because = "; ".join(REASONS.get(reason, reason) for reason in verdict.reasons)
+    lines = [f"{SENTENCES[verdict.label]}{f' ({because})' if because else ''}"]
+    score = verdict.score
+    parts = [("overall", score.overall), ("video", score.video), ("audio", score.audio), ("sync", score.sync)]
+    parts.append(("desync", score.desync))
+    lines.append("  " + "  ".join(f"{name} {_number(value)}" for name, value in parts))
+    for segment in verdict.segments[:8]:
+        lines.append(f"  {segment.start_s:7.2f} - {segment.end_s:7.2f} s  {segment.modality} {segment.score:.2f}")
+    if len(verdict.segments) > 8:
+        lines.append(f"  and {len(verdict.segments) - 8} more segments (--json lists all)")
+    if verdict.offset_ms is not None:
+        lines.append(f"  the voice comes {verdict.offset_ms:+.0f} ms after the lips")
+    quality = verdict.quality
+    lines.append(
+        f"  seen: {quality.face_s:.1f} s of face, {quality.speech_s:.1f} s of speech in {quality.duration_s:.1f} s"
+    )
+    lines += [f"  warning: {warning}" for warning in verdict.warnings]
+    lines.append(f"  model {verdict.model.id} ({verdict.model.engine})")
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from avguard.doctor import examine
+
+    report = examine()
+    if args.json:
+        sys.stdout.write(json.dumps(report) + "\n")
+    else:
+        for key, value in report.items():
+            sys.stdout.write(f"{key}: {value}\n")
+    return 0 if report["ok"] else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

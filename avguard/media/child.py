@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoder process: reads one file descriptor, fills ring slots, writes messages. Started by process.py."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import av
+
+# PyAV loads these only when it meets subtitles, and then no file can be opened any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import numpy as np
+from numpy.typing import NDArray
+
+from avguard.errors import LimitError, MediaError
+from avguard.media import jail, wire
+from avguard.media.decode import FilmSource, Item
+from avguard.media.items import AudioInfo, MediaInfo
+from avguard.media.limits import Limits
+from avguard.media.picture import Picture
+from avguard.media.probe import HEAD_BYTES, refuse
+from avguard.media.sound import SoundFile, missing_bytes, plain_audio
+
+CPU_SLACK_S = 5
+
+
+class Outlet:
+    """The child's side of the line: waits for a free slot, fills it, announces it."""
+
+    def __init__(self, up_fd: int, down_fd: int, ring_fd: int) -> None:
+        self._up_fd = up_fd
+        self._down_fd = down_fd
+        self._ring_fd = ring_fd
+        self._slots: list[NDArray[np.uint8]] = []
+        self._free: list[int] = []
+        self.sent = 0
+
+    def begin(self, info: MediaInfo) -> None:
+        """Announce the media and map the ring the parent makes for it."""
+        self._send(wire.pack_info(info))
+        count, size = wire.RING.unpack(self._receive(wire.RING.size))
+        memory = np.frombuffer(mmap.mmap(self._ring_fd, count * size), np.uint8)
+        self._slots = list(memory.reshape(count, size))
+        self._free = list(range(count))
+
+    def fits(self, width: int, height: int) -> bool:
+        """Whether a picture of this size has room in a slot."""
+        return wire.picture_bytes("i420", width, height) <= self._slots[0].size
+
+    def picture(self, t_us: int, picture: Picture, orientation: tuple[int, bool]) -> None:
+        """Send one picture."""
+        slot = self._take_slot()
+        begin = 0
+        for plane in picture.planes:
+            rows, row_bytes = plane.shape
+            self._slots[slot][begin : begin + plane.size].reshape(rows, row_bytes)[:] = plane
+            begin += plane.size
+        colour = picture.matrix, picture.full_range
+        head = wire.FrameHead(
+            slot, picture.format, *colour, orientation[1], orientation[0], picture.width, picture.height, t_us
+        )
+        self._send(wire.pack_frame(head))
+
+    def pcm(self, t_us: int, rate_hz: int, samples: NDArray[np.float32]) -> None:
+        """Send mono samples, in as many slots as they need."""
+        most = self._slots[0].size // 4
+        for begin in range(0, len(samples), most):
+            part = samples[begin : begin + most]
+            slot = self._take_slot()
+            self._slots[slot][: 4 * len(part)].view(np.float32)[:] = part
+            head = wire.PcmHead(slot, rate_hz, len(part), t_us + begin * 1_000_000 // rate_hz)
+            self._send(wire.pack_pcm(head))
+
+    def end(self, warnings: Iterable[str]) -> None:
+        """Send the complete list of warnings; nothing follows."""
+        bounded = [text[: wire.MAX_TEXT] for text in warnings][: wire.MAX_WARNINGS]
+        self._send(wire.pack_json(wire.KIND_END, {"warnings": bounded}))
+
+    def fail(self, failure: Exception) -> None:
+        """Send an error that the parent raises in its own process."""
+        value = {"error": type(failure).__name__, "text": str(failure)[: wire.MAX_TEXT]}
+        self._send(wire.pack_json(wire.KIND_ERROR, value))
+
+    def _take_slot(self) -> int:
+        self.sent += 1
+        return self._free.pop() if self._free else self._receive(1)[0]
+
+    def _send(self, message: bytes) -> None:
+        view = memoryview(message)
+        while view:
+            view = view[os.write(self._up_fd, view) :]
+
+    def _receive(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            more = os.read(self._down_fd, size - len(data))
+            if not more:
+                raise BrokenPipeError
+            data += more
+        return data
+
+
+def main(task: dict[str, Any]) -> None:
+    """Decode ``task["media_fd"]``; every way out but a crash is a message."""
+    av.logging.set_level(av.logging.PANIC)
+    limits = Limits(**task["limits"])
+    outlet = Outlet(task["up_fd"], task["down_fd"], task["ring_fd"])
+    head = os.pread(task["media_fd"], HEAD_BYTES, 0)
+    if plain_audio(head):
+        import soundfile  # noqa: F401  # must be loaded before files can no longer be opened
+    cpu_seconds = limits.wall_seconds + limits.wall_per_media_second * limits.max_duration_s
+    try:
+        jail.enter(limits.memory_bytes, int(cpu_seconds) + CPU_SLACK_S, task["lifeline_fd"])
+        run(task["media_fd"], head, limits, outlet)
+    except (MediaError, LimitError) as failure:
+        outlet.fail(failure)
+    except MemoryError:
+        outlet.fail(
+            LimitError(
+                f"decoding takes more memory than Limits.memory_bytes = {limits.memory_bytes}. "
+                "Raise that limit only if you trust the file."
+            )
+        )
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def run(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> None:
+    """Decode to the end. Raises MediaError, LimitError, MemoryError, or BrokenPipeError when nobody listens."""
+    refuse(head)
+    if plain_audio(head) and _plain(media_fd, head, limits, outlet):
+        return
+    os.lseek(media_fd, 0, os.SEEK_SET)
+    source = FilmSource(media_fd, limits)
+    info, backlog = source.begin()
+    outlet.begin(info)
+    for item in backlog:
+        _forward(item, source, outlet)
+    del backlog
+    for item in source.items():
+        _forward(item, source, outlet)
+    if not outlet.sent:
+        raise MediaError("no picture of the video can be converted to 8-bit colour. Re-encode it to mp4 (H.264).")
+    outlet.end(source.warnings())
+
+
+def _forward(item: Item, source: FilmSource, outlet: Outlet) -> None:
+    if item.frame is None:
+        outlet.pcm(item.t_us, item.rate_hz, item.samples)
+        return
+    fits = outlet.fits(item.frame.width, item.frame.height)
+    picture = source.picture(item.frame, fits)
+    if picture is not None:
+        outlet.picture(item.t_us, picture, item.orientation)
+
+
+def _plain(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> bool:
+    """Read a plain audio file; False, with nothing sent, when libsndfile cannot."""
+    try:
+        file = SoundFile(media_fd)
+    except ValueError:
+        return False
+    limits.check_sound(file.rate_hz, file.channels)
+    limits.check_duration(file.samples / file.rate_hz if file.samples < wire.MAX_TIME_US else 0)
+    blocks = file.blocks()
+    first = next(blocks, None)
+    if first is None:
+        return False
+    duration_us = file.samples * 1_000_000 // file.rate_hz
+    audio = AudioInfo(file.codec, file.rate_hz, file.channels, 0)
+    info = MediaInfo(plain_audio(head) or "", duration_us if duration_us < wire.MAX_TIME_US else None, None, audio)
+    lost = missing_bytes(head, os.fstat(media_fd).st_size)
+    if lost:
+        info = replace(info, warnings=(f"truncated: {lost} bytes that the header promises are missing",))
+    outlet.begin(info)
+    outlet.pcm(0, file.rate_hz, first[1])
+    for position, samples in blocks:
+        limits.check_duration(position / file.rate_hz)
+        outlet.pcm(position * 1_000_000 // file.rate_hz, file.rate_hz, samples)
+    damage = () if file.complete or lost else ("truncated or damaged: the audio ends before the header says so",)
+    outlet.end((*info.warnings, *damage))
+    return True

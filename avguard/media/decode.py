@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FFmpeg's streams as timestamped pictures and mono blocks; damage is skipped and counted (runs in the child)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
+
+import av
+import numpy as np
+from av.stream import Stream
+from numpy.typing import NDArray
+
+from avguard.errors import MediaError
+from avguard.media import probe
+from avguard.media.clock import MAX_US, DecodeOrder, Epochs, SampleClock, StreamClock, to_us
+from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
+from avguard.media.limits import Limits
+from avguard.media.picture import Picture, is_hdr, orientation, to_picture
+from avguard.media.sound import to_mono
+
+MAX_DEMUX_FAILURES = 16
+MAX_BACKLOG_BYTES = 32 << 20
+FALLBACK_PERIOD_US = 40_000
+TRUNCATED_FROM_US = 250_000
+# These containers do not store a duration: FFmpeg estimates it, so a shorter film proves nothing.
+ESTIMATED = ("mpegts", "mpeg", "mp3", "aac", "amr", "flv")
+
+
+class Item(NamedTuple):
+    """A picture (``frame``) or a block of mono samples (``frame`` is None) at ``t_us``."""
+
+    t_us: int
+    frame: av.VideoFrame | None
+    orientation: tuple[int, bool]
+    rate_hz: int
+    samples: NDArray[np.float32]
+
+
+FilmPacket: TypeAlias = "av.Packet[Stream]"
+NO_SAMPLES = np.zeros(0, np.float32)
+
+
+class FilmSource:
+    """A container being decoded: ``begin`` once, then ``items`` once, then ``warnings``.
+
+    Raises MediaError or LimitError, also while items are taken.
+    """
+
+    def __init__(self, fd: int, limits: Limits) -> None:
+        self._limits = limits
+        self._container = probe.open_container(fd, limits)
+        self._video = probe.pick_video(self._container, limits)
+        self._audio = probe.pick_audio(self._container, limits)
+        self._notes = probe.notes(self._container, self._video, self._audio)
+        if self._video is None and self._audio is None:
+            raise MediaError(
+                "no decodable stream: the file has neither video nor audio this build can decode. "
+                "Re-encode it to mp4 (H.264 and AAC)."
+            )
+        self._by_decode_order = DecodeOrder() if self._container.format.name == "avi" else None
+        self._counts: Counter[str] = Counter()
+        self._origin_us = probe.origin_us(self._container)
+        epochs = Epochs()
+        self._video_clock = StreamClock(epochs, self._origin_us, self._start_us(self._video))
+        self._audio_clock = SampleClock(StreamClock(epochs, self._origin_us, self._start_us(self._audio)))
+        self._first_us: int | None = None
+        self._end_us = -MAX_US
+        self._size = (0, 0)
+        self._pictures = 0
+        self._exhausted = False
+        self._pending = self._generate()
+
+    def begin(self) -> tuple[MediaInfo, list[Item]]:
+        """Decode up to the first picture (or the first sound, where there is no video): what is in the file, and what
+        was decoded to learn it. Raises MediaError when nothing at all can be decoded.
+        """
+        backlog: list[Item] = []
+        size = 0
+        for item in self._pending:
+            backlog.append(item)
+            size += item.samples.nbytes
+            if item.frame is not None or self._video is None or size > MAX_BACKLOG_BYTES:
+                break
+        if not backlog:
+            raise MediaError(
+                "nothing in the file can be decoded: it is damaged or cut off after its header. "
+                "Copy or download it again."
+            )
+        video = self._video_info(backlog[-1])
+        audio = self._audio_info(backlog)
+        duration_us = self._container.duration
+        if duration_us is not None and not 0 <= duration_us < MAX_US:
+            duration_us = None
+        name = self._container.format.name
+        return MediaInfo(name, duration_us, video, audio, tuple(self.warnings())), backlog
+
+    def items(self) -> Iterator[Item]:
+        """What follows the backlog."""
+        return self._pending
+
+    def picture(self, frame: av.VideoFrame, fits: bool) -> Picture | None:
+        """8-bit planes of ``frame``, rescaled to the first picture's size when it does not fit; None if that fails."""
+        try:
+            picture = to_picture(frame, None if fits else self._size)
+        except MemoryError:
+            raise
+        except (av.FFmpegError, ValueError):
+            self._counts["pictures in a layout that cannot be converted were skipped"] += 1
+            return None
+        if not fits:
+            self._counts["pictures larger than the first one were scaled down to it"] += 1
+        return picture
+
+    def warnings(self) -> list[str]:
+        """Sentences about everything repaired or skipped so far."""
+        clocks = (("video", self._video_clock), ("audio", self._audio_clock.clock))
+        for kind, clock in clocks:
+            self._counts[f"{kind} timestamps were missing and were continued"] = clock.missing
+            self._counts[f"{kind} timestamps did not advance and were repaired"] = clock.repaired
+            self._counts[f"{kind} timestamps jumped back and were rejoined"] = clock.jumps
+        return [*self._notes, *(f"{count} {what}" for what, count in self._counts.items() if count)]
+
+    def _generate(self) -> Iterator[Item]:
+        for packet in self._packets():
+            yield from self._place(self._decode(packet, packet.stream is self._video))
+        for stream in (self._video, self._audio):
+            if stream is not None:
+                yield from self._place(self._flush(stream))
+        self._exhausted = True
+        self._note_truncation()
+
+    def _packets(self) -> Iterator[FilmPacket]:
+        streams = [s for s in (self._video, self._audio) if s is not None]
+        for _ in range(MAX_DEMUX_FAILURES):
+            try:
+                for packet in self._container.demux(*streams):
+                    # An empty packet would make the decoder flush: AVI stores "same picture again" like that.
+                    if packet.size:
+                        yield packet
+                return
+            except MemoryError:
+                raise
+            except av.FFmpegError:
+                self._counts["damaged places in the container were skipped"] += 1
+
+    def _decode(self, packet: FilmPacket, is_video: bool) -> list[av.VideoFrame | av.AudioFrame]:
+        order = self._by_decode_order if is_video else None
+        if order is not None:
+            order.packet(packet.dts)
+        try:
+            return [frame for frame in packet.decode() if isinstance(frame, (av.VideoFrame, av.AudioFrame))]
+        except MemoryError:
+            raise
+        except (av.FFmpegError, ValueError):
+            self._counts["damaged packets were skipped"] += 1
+            if order is not None:
+                order.picture()
+            return []
+
+    def _flush(self, stream: av.VideoStream | av.AudioStream) -> list[av.VideoFrame | av.AudioFrame]:
+        try:
+            return list(stream.codec_context.decode(None))
+        except MemoryError:
+            raise
+        except (av.FFmpegError, ValueError):
+            return []
+
+    def _place(self, frames: list[av.VideoFrame | av.AudioFrame]) -> Iterator[Item]:
+        for frame in frames:
+            item = self._sound(frame) if isinstance(frame, av.AudioFrame) else self._film(frame)
+            if item is not None:
+                yield item
+
+    def _film(self, frame: av.VideoFrame) -> Item | None:
+        self._limits.check_picture(frame.width, frame.height)
+        order = self._by_decode_order
+        # A frame flushed out of the decoder carries no time base of its own.
+        time_base = frame.time_base or (self._video.time_base if self._video else None)
+        t_us = self._video_clock.place(frame.pts if order is None else order.picture(), time_base)
+        lasts_us = to_us(frame.duration, time_base) if frame.duration and time_base else self._period_us()
+        self._video_clock.hold(t_us + lasts_us)
+        self._pictures += 1
+        self._account(t_us, t_us + lasts_us)
+        span_s = (self._end_us - (self._first_us or 0)) / 1e6
+        self._limits.check_rate(self._pictures / (span_s + 1))
+        self._inspect(frame)
+        return Item(t_us, frame, orientation(frame), 0, NO_SAMPLES)
+
+    def _sound(self, frame: av.AudioFrame) -> Item | None:
+        self._limits.check_sound(frame.sample_rate, len(frame.layout.channels))
+        if frame.samples < 1:
+            return None
+        time_base = frame.time_base or (self._audio.time_base if self._audio else None)
+        t_us = self._audio_clock.place(frame.pts, time_base, frame.samples, frame.sample_rate)
+        self._account(t_us, t_us + frame.samples * 1_000_000 // frame.sample_rate)
+        return Item(t_us, None, (0, False), frame.sample_rate, to_mono(frame))
+
+    def _account(self, begin_us: int, end_us: int) -> None:
+        self._first_us = begin_us if self._first_us is None else min(begin_us, self._first_us)
+        self._end_us = max(end_us, self._end_us)
+        self._limits.check_duration((self._end_us - self._first_us) / 1e6)
+
+    def _inspect(self, frame: av.VideoFrame) -> None:
+        self._size = self._size if self._size[0] else (frame.width, frame.height)
+        self._counts["pictures are damaged"] += frame.is_corrupt
+        self._counts["pictures are interlaced; fields are not separated"] += frame.interlaced_frame
+        self._counts["pictures are HDR (PQ or HLG); brightness is not mapped"] += is_hdr(frame)
+
+    def _period_us(self) -> int:
+        rate = self._video.average_rate if self._video else None
+        return round(1e6 / rate) if rate else FALLBACK_PERIOD_US
+
+    def _start_us(self, stream: av.VideoStream | av.AudioStream | None) -> int:
+        if stream is None or stream.start_time is None or not stream.time_base:
+            return 0
+        start_us = to_us(stream.start_time, stream.time_base) - self._origin_us
+        return start_us if abs(start_us) < MAX_US else 0
+
+    def _video_info(self, last: Item) -> VideoInfo | None:
+        if self._video is None:
+            return None
+        if last.frame is not None:
+            info = probe.video_info(self._video, last.orientation, last.t_us)
+            return replace(info, width=last.frame.width, height=last.frame.height)
+        context = self._video.codec_context
+        if context.width and context.height and not self._exhausted:
+            self._size = (context.width, context.height)
+            return probe.video_info(self._video, (0, False), self._start_us(self._video))
+        self._notes.append("no picture of the video stream could be decoded; it is ignored")
+        return None
+
+    def _audio_info(self, backlog: list[Item]) -> AudioInfo | None:
+        if self._audio is None:
+            return None
+        first = next((item for item in backlog if item.frame is None), None)
+        info = probe.audio_info(self._audio, first.t_us if first else self._start_us(self._audio))
+        return replace(info, sample_rate_hz=first.rate_hz) if first else info
+
+    def _note_truncation(self) -> None:
+        ends: list[int] = []
+        for stream in (self._video, self._audio):
+            if stream is not None and stream.duration and stream.time_base:
+                ends.append(self._start_us(stream) + to_us(stream.duration, Fraction(stream.time_base)))
+        if not ends and self._container.duration and len(self._container.streams) <= 2:
+            ends.append((self._container.start_time or 0) - self._origin_us + self._container.duration)
+        promised_us = max(ends, default=0)
+        if self._container.format.name in ESTIMATED or promised_us - self._end_us < TRUNCATED_FROM_US:
+            return
+        self._notes.append(
+            f"truncated or damaged: the header promises {promised_us / 1e6:.2f} s, "
+            f"what can be decoded ends at {self._end_us / 1e6:.2f} s"
+        )

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door of this room: open a file, take frames and PCM, close."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from types import TracebackType
+
+from avguard.errors import AvguardError, InputNotFoundError, LimitError, MediaError, UsageError
+from avguard.media import wire
+from avguard.media.items import Frame, MediaInfo, Pcm
+from avguard.media.limits import Limits
+from avguard.media.process import DecoderProcess
+from avguard.media.ring import Ring, create_file
+
+CHILD = "avguard.media.child"
+# A hostile file that leaps through time must not earn waiting time by it.
+MAX_CREDIT_PER_FRAME_US = 1_000_000
+RAISED_BY_CHILD = {"MediaError": MediaError, "LimitError": LimitError}
+
+
+class MediaReader:
+    """Frames and PCM of one file, decoded by a child process as they are taken.
+
+    Items come in the order the decoder delivers them: each stream by itself strictly increasing in ``t_us``, the two
+    interleaved as in the file (pictures trail by the codec's reordering, at most 16 frames). ``t_us`` is the
+    container's clock: streams keep their own start offset, and the first item may lie before or after 0.
+    Memory does not depend on the length of the file. For one thread at a time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], limits: Limits, child: str = CHILD) -> None:
+        self._limits = limits
+        self._ring: Ring | None = None
+        self._held: int | None = None
+        self._sound_us = 0
+        self._film_us = 0
+        self._last_frame_us: int | None = None
+        self._ended = False
+        media_fd = _open_file(path, limits)
+        ring_fd = create_file()
+        try:
+            self._process = DecoderProcess(child, media_fd, ring_fd, limits)
+            self._kill = weakref.finalize(self, self._process.kill)
+            self._info = self._begin(ring_fd)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(media_fd)
+            os.close(ring_fd)
+
+    @property
+    def info(self) -> MediaInfo:
+        """What is in the file; its ``warnings`` are complete once iteration has ended."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame | Pcm]:
+        return self
+
+    def __next__(self) -> Frame | Pcm:
+        """The next item; the planes of the frame before it are no longer valid.
+
+        Raises MediaError, LimitError, DecodeTimeoutError or DecoderCrashError (the reader is closed then), and
+        UsageError when the reader was closed before the end.
+        """
+        if self._ended:
+            raise StopIteration
+        if not self._kill.alive or self._ring is None:
+            raise UsageError("this MediaReader is closed. Open the file again.")
+        try:
+            item = self._next_item(self._ring)
+        except BaseException:
+            self.close()
+            raise
+        if item is None:
+            self._ended = True
+            self.close()
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        """Stop decoding: kills the child and frees its memory. May be called again."""
+        if hasattr(self, "_kill"):
+            self._kill()
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    def __enter__(self) -> MediaReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self, ring_fd: int) -> MediaInfo:
+        kind, payload = self._process.receive(0)
+        if kind == wire.KIND_ERROR:
+            raise _raised(payload)
+        if kind != wire.KIND_INFO:
+            raise wire.garbled()
+        info = wire.parse_info(payload)
+        if info.video:
+            self._limits.check_picture(info.video.width, info.video.height)
+        if info.audio:
+            self._limits.check_sound(info.audio.sample_rate_hz, info.audio.channels)
+        self._ring = Ring(ring_fd, info)
+        self._process.send(wire.RING.pack(self._ring.slots, self._ring.slot_bytes))
+        return info
+
+    def _next_item(self, ring: Ring) -> Frame | Pcm | None:
+        if self._held is not None:
+            self._hand_back(ring, self._held)
+            self._held = None
+        kind, payload = self._process.receive(max(self._sound_us, self._film_us) / 1e6)
+        if kind == wire.KIND_FRAME:
+            return self._frame(ring, wire.parse_frame(payload))
+        if kind == wire.KIND_PCM:
+            return self._pcm(ring, wire.parse_pcm(payload))
+        if kind == wire.KIND_ERROR:
+            raise _raised(payload)
+        if kind != wire.KIND_END:
+            raise wire.garbled()
+        warnings = wire.parse_texts(wire.parse_json(payload).get("warnings"))
+        self._info = replace(self._info, warnings=warnings)
+        return None
+
+    def _frame(self, ring: Ring, head: wire.FrameHead) -> Frame:
+        self._limits.check_picture(head.width, head.height)
+        frame = ring.frame(head)
+        self._held = head.slot
+        if self._last_frame_us is not None:
+            step_us = head.t_us - self._last_frame_us
+            self._film_us += min(max(step_us, 0), MAX_CREDIT_PER_FRAME_US)
+        self._last_frame_us = head.t_us
+        return frame
+
+    def _pcm(self, ring: Ring, head: wire.PcmHead) -> Pcm:
+        self._limits.check_sound(head.sample_rate_hz, 1)
+        samples = ring.samples(head)
+        self._hand_back(ring, head.slot)
+        if not self._sound_us and self._info.audio:
+            self._info = replace(self._info, audio=replace(self._info.audio, start_us=head.t_us))
+        self._sound_us += len(samples) * 1_000_000 // head.sample_rate_hz
+        return Pcm(head.t_us, head.sample_rate_hz, samples)
+
+    def _hand_back(self, ring: Ring, slot: int) -> None:
+        ring.give_back(slot)
+        self._process.send(bytes([slot]))
+
+
+def open_media(path: str | os.PathLike[str], limits: Limits | None = None) -> MediaReader:
+    """Open a video or audio file for decoding; use as a context manager.
+
+    Raises InputNotFoundError (missing, a directory, not readable), MediaError (empty, text, a still image, a playlist,
+    an unknown container, nothing decodable), LimitError, DecodeTimeoutError, DecoderCrashError, and UsageError for
+    arguments of the wrong type.
+    """
+    if limits is not None and not isinstance(limits, Limits):
+        raise UsageError(f"limits is a {type(limits).__name__}: give an avguard.media.Limits or None.")
+    return MediaReader(path, limits or Limits())
+
+
+def _open_file(path: str | os.PathLike[str], limits: Limits) -> int:
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise UsageError(f"path is a {type(path).__name__}: give a str or a pathlib.Path.")
+    shown = os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
+    try:
+        # O_NONBLOCK: opening a pipe nobody writes to must not hang.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except ValueError:
+        raise InputNotFoundError(f"{shown!r} cannot be a file name: it holds a NUL. Check the path.") from None
+    except OSError as failure:
+        raise InputNotFoundError(f"{shown!r} {_cause(failure)}") from None
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise InputNotFoundError(f"{shown!r} is a directory, not a file. Give one media file.")
+        if not stat.S_ISREG(status.st_mode):
+            raise InputNotFoundError(f"{shown!r} is a pipe or a device, not a file. Save its content to a file first.")
+        if status.st_size == 0:
+            raise MediaError(f"{shown!r} is empty (0 bytes). Copy or download it again.")
+        limits.check_file(status.st_size)
+    except AvguardError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _cause(failure: OSError) -> str:
+    if failure.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "does not exist. Check the path."
+    if failure.errno in (errno.EACCES, errno.EPERM):
+        return "may not be read by this user. Change its permissions."
+    return f"cannot be opened: {failure.strerror}. Check the path."
+
+
+def _raised(payload: bytes) -> AvguardError:
+    value = wire.parse_json(payload)
+    kind = RAISED_BY_CHILD.get(str(value.get("error")))
+    (text,) = wire.parse_texts([value.get("text")])
+    if kind is None:
+        raise wire.garbled()
+    return kind(text)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shared memory that pixels and samples cross in: the parent makes and sizes it, the child fills it."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avguard.media.items import Frame, MediaInfo
+from avguard.media.wire import FrameHead, PcmHead, garbled, picture_bytes, plane_shapes
+
+MIN_SLOT_BYTES = 1 << 18
+MANY_SLOTS, FEW_SLOTS = 8, 4
+MANY_SLOTS_UP_TO_BYTES = 4 << 20
+PAGE_BYTES = 4096
+
+
+def create_file() -> int:
+    """The descriptor of an empty file that has no name; the caller closes it."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("avguard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+class Ring:
+    """The parent's read-only side. A slot belongs to the child until a message names it, and again once handed back."""
+
+    def __init__(self, fd: int, info: MediaInfo) -> None:
+        size = picture_bytes("i420", info.video.width, info.video.height) if info.video else 0
+        self.slot_bytes = -(-max(size, MIN_SLOT_BYTES) // PAGE_BYTES) * PAGE_BYTES
+        self.slots = MANY_SLOTS if self.slot_bytes <= MANY_SLOTS_UP_TO_BYTES else FEW_SLOTS
+        os.ftruncate(fd, self.slots * self.slot_bytes)
+        if hasattr(fcntl, "F_ADD_SEALS"):
+            # A child that shrank the file could crash the parent (SIGBUS) when it reads a slot.
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        self._map: mmap.mmap | None = mmap.mmap(fd, self.slots * self.slot_bytes, prot=mmap.PROT_READ)
+        self._with_child = set(range(self.slots))
+
+    def frame(self, head: FrameHead) -> Frame:
+        """The picture a message announces. Raises DecoderCrashError when it cannot lie in its slot."""
+        memory = self._take(head.slot, picture_bytes(head.format, head.width, head.height))
+        planes: list[NDArray[np.uint8]] = []
+        begin = 0
+        for rows, row_bytes in plane_shapes(head.format, head.width, head.height):
+            planes.append(memory[begin : begin + rows * row_bytes].reshape(rows, row_bytes))
+            begin += rows * row_bytes
+        return Frame(
+            t_us=head.t_us,
+            format=head.format,
+            planes=tuple(planes),
+            width=head.width,
+            height=head.height,
+            full_range=head.full_range,
+            matrix=head.matrix,
+            rotation_deg=head.rotation_deg,
+            mirrored=head.mirrored,
+        )
+
+    def samples(self, head: PcmHead) -> NDArray[np.float32]:
+        """A copy of the samples a message announces, float32 (n,). Raises DecoderCrashError."""
+        samples: NDArray[np.float32] = self._take(head.slot, 4 * head.samples).view(np.float32).copy()
+        return samples
+
+    def give_back(self, slot: int) -> None:
+        """The child may fill this slot again."""
+        self._with_child.add(slot)
+
+    def close(self) -> None:
+        """Let go of the memory; it goes when the last plane does."""
+        self._map = None
+
+    def _take(self, slot: int, size: int) -> NDArray[np.uint8]:
+        if self._map is None or slot not in self._with_child or size > self.slot_bytes:
+            raise garbled()
+        self._with_child.remove(slot)
+        return np.frombuffer(self._map, np.uint8, size, slot * self.slot_bytes)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a model bundle: names, hashes, licences, calibration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avguard.errors import ModelError
+
+FORMAT = 1
+MAX_BYTES = 64 * 1024
+REQUIRED = (
+    "format",
+    "id",
+    "spec_hash",
+    "runtime",
+    "files",
+    "programs",
+    "calibration",
+    "self_test",
+    "license_code",
+    "license_weights",
+    "license_data",
+)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A parsed manifest.json.
+
+    ``files``: name -> sha256 hex of every file in the bundle but the manifest. ``programs``: role ("face_detector",
+    "face_mesh", "joint_float", "joint_int8") -> file name. ``calibration``: see ``decide/calibration.h``.
+    ``self_test``: name of the golden vectors that the joint model must reproduce at load.
+    """
+
+    id: str
+    spec_hash: str
+    runtime: dict[str, str]
+    files: dict[str, str]
+    programs: dict[str, str]
+    calibration: dict[str, Any]
+    self_test: str
+    license_code: str
+    license_weights: str
+    license_data: str
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check ``folder/manifest.json``. Raises ModelError; verifies structure only, not the files."""
+    path = folder / "manifest.json"
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{folder.name} is not a model bundle: manifest.json cannot be read ({error.strerror}).") from error
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"manifest.json is larger than {MAX_BYTES} bytes, so it is not one of ours. Reinstall the bundle.")
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"manifest.json is not valid JSON ({error}). Reinstall the bundle.") from error
+    return _checked(raw)
+
+
+def _checked(raw: object) -> Manifest:
+    if not isinstance(raw, dict):
+        raise ModelError("manifest.json must hold an object. Reinstall the bundle.")
+    missing = [key for key in REQUIRED if key not in raw]
+    if missing:
+        raise ModelError(f"manifest.json lacks {', '.join(missing)}. Export the bundle again.")
+    if raw["format"] != FORMAT:
+        raise ModelError(f"manifest.json has format {raw['format']!r}, this version reads {FORMAT}. Update avguard.")
+    for key in ("files", "programs", "runtime"):
+        value = raw[key]
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            raise ModelError(f"manifest.json: {key} must map names to strings. Export the bundle again.")
+    for name in raw["files"]:
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise ModelError(f"manifest.json names {name!r}, which is not a plain file name.")
+    return Manifest(**{key: raw[key] for key in REQUIRED if key != "format"})

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches: picture and sound windows put together, with the labels that follow from how.
+
+Heads in the spec's order: video, audio, sync (either one manipulated, or the two not made together), desync (lips and
+voice do not belong together). NaN: unknown, masked in the loss.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avguard.spec import load_spec
+from avguard.train.store import Pool, decode_video
+
+SPEC = load_spec()
+STEPS = SPEC.window.steps
+NAN = np.float32(np.nan)
+VIDEO, AUDIO, SYNC, DESYNC = range(4)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Model inputs and labels. ``window``: (N, 4), ``steps``: (N, 4, 12), ``in_sync``: (N,) bona fide pairs."""
+
+    inputs: tuple[NDArray[np.float32], ...]
+    window: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    in_sync: NDArray[np.bool_]
+
+
+MIX = {
+    "bona_fide": 0.30,
+    "forged_video": 0.12,
+    "forged_audio": 0.12,
+    "forged_both": 0.06,
+    "mismatch": 0.08,
+    "given_fake": 0.22,
+    "sound_alone": 0.10,
+}
+MODALITY_DROPOUT = 0.06
+# Offsets below 240 ms happen to bona fide clips; what is nearer than this is not called a mismatch.
+SHORTEST_SHIFT_FRAMES = 6
+
+
+class Sampler:
+    """Draws batches from the two pools, evening out sources and generators (weight: count to the power of 1/2)."""
+
+    def __init__(self, video: Pool, audio: Pool, sources: dict[str, str], kinds: dict[str, str]) -> None:
+        self.video, self.audio, self.sources, self.kinds = video, audio, sources, kinds
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Look again at what the pools hold."""
+        self._sounds: dict[str, dict[tuple[str, int], list[int]]] = {"plain": defaultdict(list), "forged": defaultdict(list)}
+        audio_clip, audio_start = self.audio.column("clip"), self.audio.column("start")
+        audio_family = self.audio.column("family")
+        self._audio_label, self._audio_steps = self.audio.column("label"), self.audio.column("steps")
+        for i in range(len(audio_clip)):
+            kind = "forged" if audio_family[i] else "plain"
+            self._sounds[kind][(str(audio_clip[i]), int(audio_start[i]))].append(i)
+        video_clip, video_start = self.video.column("clip"), self.video.column("start")
+        video_family = self.video.column("family")
+        self._video_label, self._video_steps = self.video.column("label"), self.video.column("steps")
+        self._breaks = self.video.column("breaks_sync")
+        self._key = [(str(c), int(s)) for c, s in zip(video_clip, video_start, strict=True)]
+        real = np.array([self.kinds[c] == "real" for c, _ in self._key])
+        forged = video_family != ""
+        paired = np.array([k in self._sounds["plain"] for k in self._key])
+        revoiced = np.array([k in self._sounds["forged"] for k in self._key])
+        self._groups = {
+            "real": self._weighted(np.flatnonzero(real & ~forged & paired)),
+            "real_revoiced": self._weighted(np.flatnonzero(real & ~forged & revoiced)),
+            "forged": self._weighted(np.flatnonzero(forged & paired)),
+            "forged_revoiced": self._weighted(np.flatnonzero(forged & revoiced)),
+            "given": self._weighted(np.flatnonzero(~real & paired)),
+        }
+        sounds = np.arange(len(audio_clip))
+        names = [str(c) for c in audio_clip]
+        known = np.isfinite(self._audio_label)
+        fake = self._audio_label == 1
+        self._sound_alone = (
+            self._weighted(sounds[known & ~fake], names),
+            self._weighted(sounds[known & fake], names),
+        )
+        self._real_sounds = sounds[[self.kinds[n] == "real" and not f for n, f in zip(names, audio_family, strict=True)]]
+
+    def _weighted(self, ids: NDArray[np.int64], names: list[str] | None = None) -> tuple[NDArray, NDArray]:
+        clips = [self._key[i][0] if names is None else names[i] for i in ids]
+        groups = [self.sources[c] for c in clips]
+        count: dict[str, int] = defaultdict(int)
+        for group in groups:
+            count[group] += 1
+        weight = np.array([count[g] ** -0.5 for g in groups], np.float64)
+        return ids, weight / weight.sum() if len(ids) else weight
+
+    def draw(self, size: int, rng: np.random.Generator) -> Batch:
+        """A batch of ``size`` windows."""
+        kinds = rng.choice(list(MIX), size, p=np.array(list(MIX.values())))
+        chosen = [self._draw_one(str(kind), rng) for kind in kinds]
+        return self._assemble(chosen, rng)
+
+    def _pick(self, group: str, rng: np.random.Generator) -> int:
+        ids, weight = self._groups[group]
+        return int(rng.choice(ids, p=weight))
+
+    def _sound(self, kind: str, video: int, rng: np.random.Generator) -> int:
+        return int(rng.choice(self._sounds[kind][self._key[video]]))
+
+    def _draw_one(self, kind: str, rng: np.random.Generator) -> tuple[int, int, str]:
+        """(video window or -1, audio window or -1, kind)."""
+        if kind == "sound_alone":
+            ids, weight = self._sound_alone[int(rng.integers(2))]
+            return -1, int(rng.choice(ids, p=weight)), kind
+        group = {"bona_fide": "real", "mismatch": "real", "forged_audio": "real_revoiced", "forged_video": "forged",
+                 "forged_both": "forged_revoiced", "given_fake": "given"}[kind]  # fmt: skip
+        video = self._pick(group, rng)
+        if kind == "mismatch":
+            return video, self._other_sound(video, rng), kind
+        return video, self._sound("forged" if kind in ("forged_audio", "forged_both") else "plain", video, rng), kind
+
+    def _other_sound(self, video: int, rng: np.random.Generator) -> int:
+        clip, start = self._key[video]
+        same = [k for k in self._sounds["plain"] if k[0] == clip and abs(k[1] - start) >= SHORTEST_SHIFT_FRAMES]
+        if same and rng.random() < 0.5:
+            return int(rng.choice(self._sounds["plain"][same[int(rng.integers(len(same)))]]))
+        while True:
+            other = int(rng.choice(self._real_sounds))
+            if self.audio.take("clip", np.array([other]))[0] != clip:
+                return other
+
+    def _assemble(self, chosen: list[tuple[int, int, str]], rng: np.random.Generator) -> Batch:
+        n = len(chosen)
+        steps = np.full((n, 4, STEPS), NAN, np.float32)
+        window = np.full((n, 4), NAN, np.float32)
+        in_sync = np.zeros(n, np.bool_)
+        videos, audios = np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])
+        for i, (video, audio, kind) in enumerate(chosen):
+            self._label(i, video, audio, kind, window, steps)
+            in_sync[i] = kind == "bona_fide"
+        drop = rng.random(n)
+        for i in np.flatnonzero((drop < MODALITY_DROPOUT) & (videos >= 0)):
+            mute = drop[i] < MODALITY_DROPOUT / 2
+            heads = [AUDIO, SYNC, DESYNC] if mute else [VIDEO, SYNC, DESYNC]
+            window[i, heads], steps[i, heads], in_sync[i] = NAN, NAN, False
+            (audios if mute else videos)[i] = -1
+        return Batch(self.pack(self.video, self.audio, videos, audios), window, steps, in_sync)
+
+    def _label(self, i: int, video: int, audio: int, kind: str, window: NDArray, steps: NDArray) -> None:
+        if video >= 0:
+            window[i, VIDEO], steps[i, VIDEO] = self._video_label[video], self._video_steps[video]
+        window[i, AUDIO], steps[i, AUDIO] = self._audio_label[audio], self._audio_steps[audio]
+        if video < 0:
+            return
+        if kind == "mismatch":
+            window[i, SYNC] = window[i, DESYNC] = 1
+            steps[i, SYNC] = steps[i, DESYNC] = 1
+            return
+        either = np.fmax(steps[i, VIDEO], steps[i, AUDIO])
+        unknown = np.isnan(steps[i, VIDEO]) | np.isnan(steps[i, AUDIO])
+        steps[i, SYNC] = np.where(unknown & (either != 1), NAN, either)
+        known = steps[i, SYNC]
+        share = NAN if np.isnan(known).any() else known.mean()
+        window[i, SYNC] = 1 if share >= 0.25 else 0 if share == 0 else NAN
+        if kind == "given_fake":
+            return  # whether a generator's lips fit its voice is not known
+        steps[i, DESYNC] = self._breaks[video]
+        broken = float(self._breaks[video].mean())
+        window[i, DESYNC] = 1 if broken >= 0.25 else 0 if broken == 0 else NAN
+
+    @staticmethod
+    def pack(video: Pool, audio: Pool, videos: NDArray, audios: NDArray) -> tuple[NDArray[np.float32], ...]:
+        """Model inputs of paired window numbers; -1 leaves a side empty."""
+        n = len(videos)
+        spec = SPEC
+        face = np.zeros((n, spec.window.frames // spec.video.face_every, 4, spec.video.canvas_px, spec.video.canvas_px), np.float32)
+        mouth = np.zeros((n, spec.window.frames, 1, spec.video.mouth_px, spec.video.mouth_px), np.float32)
+        motion = np.zeros((n, spec.motion.dims, 1, spec.window.frames), np.float32)
+        frames = spec.window.frames * spec.audio.frames_per_video_frame
+        mel = np.zeros((n, 1, spec.audio.mel_bands, frames), np.float32)
+        linear = np.zeros((n, 1, spec.audio.linear_bands, frames), np.float32)
+        seen, heard = np.flatnonzero(videos >= 0), np.flatnonzero(audios >= 0)
+        if len(seen):
+            face[seen], mouth[seen], motion[seen] = decode_video(video, videos[seen])
+        if len(heard):
+            mel[heard, 0] = audio.take("mel", audios[heard])
+            linear[heard, 0] = audio.take("linear", audios[heard])
+        return face, mouth, motion, mel, linear

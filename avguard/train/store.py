@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packed windows on disk: shards that a producer writes while a trainer reads.
+
+Values are kept small without loss that matters: pixels as the bytes they came from, frame differences clipped to one
+byte, sound and motion as float16.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avguard.spec import load_spec
+from avguard.train.windows import AudioWindow, VideoWindow
+
+SPEC = load_spec()
+PIXEL_SCALE, PIXEL_MEAN = SPEC.video.pixel_scale, SPEC.video.pixel_mean
+DIFFERENCE = SPEC.video.difference_scale
+
+Columns = dict[str, NDArray]
+
+
+def encode_video(windows: Sequence[VideoWindow]) -> Columns:
+    """Columns of a video shard."""
+    face = np.stack([w.face for w in windows])
+    mouth = np.stack([w.mouth for w in windows])
+    return {
+        **_common(windows),
+        "breaks_sync": np.stack([w.breaks_sync for w in windows]),
+        "rgb": _bytes(face[:, :, :3]),
+        "difference": np.clip(np.round(face[:, :, 3:] / DIFFERENCE), -127, 127).astype(np.int8),
+        "mouth": _bytes(mouth),
+        "motion": np.stack([w.motion for w in windows]).astype(np.float16),
+    }
+
+
+def encode_audio(windows: Sequence[AudioWindow]) -> Columns:
+    """Columns of an audio shard."""
+    return {
+        **_common(windows),
+        "mel": np.stack([w.mel for w in windows]).astype(np.float16),
+        "linear": np.stack([w.linear for w in windows]).astype(np.float16),
+    }
+
+
+def _common(windows: Sequence[VideoWindow] | Sequence[AudioWindow]) -> Columns:
+    return {
+        "clip": np.array([w.clip for w in windows]),
+        "start": np.array([w.start for w in windows], np.int64),
+        "label": np.array([w.label for w in windows], np.float32),
+        "steps": np.stack([w.steps for w in windows]).astype(np.float32),
+        "family": np.array([w.family for w in windows]),
+    }
+
+
+def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.round(values / PIXEL_SCALE + PIXEL_MEAN).astype(np.uint8)
+
+
+def decode_video(pool: Pool, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
+    """(face, mouth, motion) of some windows, as the core packed them."""
+    rgb = (pool.take("rgb", ids).astype(np.float32) - np.float32(PIXEL_MEAN)) * np.float32(PIXEL_SCALE)
+    difference = pool.take("difference", ids).astype(np.float32) * np.float32(DIFFERENCE)
+    mouth = (pool.take("mouth", ids).astype(np.float32) - np.float32(PIXEL_MEAN)) * np.float32(PIXEL_SCALE)
+    return np.concatenate([rgb, difference], 2), mouth, pool.take("motion", ids).astype(np.float32)
+
+
+def write_shard(folder: Path, name: str, columns: Columns) -> None:
+    """Write one shard whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f".{name}.{os.getpid()}.npz"
+    with aside.open("wb") as file:
+        np.savez(file, **columns)  # type: ignore[arg-type]
+    aside.rename(folder / f"{name}.npz")
+
+
+class Pool:
+    """All shards of one kind in memory; the oldest go when there are more than ``limit`` windows."""
+
+    def __init__(self, folder: Path, limit: int = 1_000_000) -> None:
+        self.folder, self.limit = folder, limit
+        self._parts: list[Columns] = []
+        self._loaded: set[str] = set()
+        self._place = np.zeros((0, 2), np.int64)  # window -> (part, row)
+
+    def refresh(self) -> int:
+        """Load the shards that were not loaded yet; returns how many windows were added."""
+        fresh = sorted(self.folder.glob("*.npz"), key=lambda p: p.stat().st_mtime)
+        added = 0
+        for path in fresh:
+            if path.name in self._loaded:
+                continue
+            with np.load(path, allow_pickle=False) as shard:
+                self._parts.append({key: shard[key] for key in shard.files})
+            self._loaded.add(path.name)
+            added += len(self._parts[-1]["start"])
+        while sum(len(part["start"]) for part in self._parts) > self.limit and len(self._parts) > 1:
+            self._parts.pop(0)
+        places = [np.stack([np.full(len(p["start"]), i), np.arange(len(p["start"]))], 1) for i, p in enumerate(self._parts)]
+        self._place = np.concatenate(places) if places else self._place
+        return added
+
+    def column(self, key: str) -> NDArray:
+        """One small column of all windows."""
+        return np.concatenate([part[key] for part in self._parts])
+
+    def take(self, key: str, ids: NDArray[np.int64]) -> NDArray:
+        """One column of some windows."""
+        return np.stack([self._parts[part][key][row] for part, row in self._place[ids]])
+
+    def __len__(self) -> int:
+        return len(self._place)

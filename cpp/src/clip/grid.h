@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace avg {
+
+// Places timestamped frames on the clip's grid (cell k is the instant k * period_us), nearest frame first, and repairs
+// what containers get wrong. Frames are named by a running number; the caller keeps the two newest.
+class FrameGrid {
+ public:
+  // Which frame a cell shows; -1 when the nearest one is further away than the spec's max_hold_us.
+  struct Cell {
+    int64_t index;
+    int64_t frame;
+  };
+
+  // Adds the next frame. Cells that the previous frame wins are appended to `cells`. Times that do not move forward are
+  // counted and moved to one microsecond after their predecessor.
+  void Push(int64_t t_us, std::vector<Cell>* cells);
+  // Cells of the last frame: one, its own.
+  void Finish(std::vector<Cell>* cells);
+
+  bool started() const { return frames_ > 0; }
+  int64_t first_index() const { return first_index_; }
+  int64_t next_index() const { return next_index_; }  // first cell not decided yet
+  int64_t last_time_us() const { return last_us_; }
+  int64_t repaired() const { return repaired_; }
+  int64_t frames() const { return frames_; }
+
+ private:
+  int64_t frames_ = 0;
+  int64_t last_us_ = 0;
+  int64_t first_index_ = 0;
+  int64_t next_index_ = 0;
+  int64_t repaired_ = 0;
+};
+
+}  // namespace avg

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "clip/window.h"
+
+#include <cstddef>
+
+#include "avg_spec.h"
+
+namespace avg {
+namespace {
+
+constexpr int kFrames = spec::window::frames;
+constexpr int kSide = spec::video::canvas_px;
+constexpr int kArea = kSide * kSide;
+
+// Rec. 601 luma, rounded: the same weights as video/warp.h, restated here because stations stand alone.
+int LumaOf(const uint8_t* rgb) { return (77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8; }
+
+float Scaled(int level) {
+  return (static_cast<float>(level) - static_cast<float>(spec::video::pixel_mean)) *
+         static_cast<float>(spec::video::pixel_scale);
+}
+
+void PackFace(const uint8_t* canvas, const uint8_t* next, float* out) {
+  for (int i = 0; i < kArea; ++i) {
+    const uint8_t* rgb = canvas + 3 * i;
+    out[i] = Scaled(rgb[0]);
+    out[kArea + i] = Scaled(rgb[1]);
+    out[2 * kArea + i] = Scaled(rgb[2]);
+    out[3 * kArea + i] = static_cast<float>(LumaOf(next + 3 * i) - LumaOf(rgb)) *
+                         static_cast<float>(spec::video::difference_scale);
+  }
+}
+
+void PackMouth(const uint8_t* canvas, float* out) {
+  constexpr int kMouth = spec::video::mouth_px;
+  for (int y = 0; y < kMouth; ++y) {
+    const uint8_t* row = canvas + 3 * ((y + spec::video::mouth_top_px) * kSide + spec::video::mouth_left_px);
+    for (int x = 0; x < kMouth; ++x) *out++ = Scaled(LumaOf(row + 3 * x));
+  }
+}
+
+// One frame's 48 raw values: 20 lip points x, y; two eye openings; two brow heights; four pose values.
+void RawMotion(const float* points, const float* pose, float* out) {
+  constexpr float kUnit = static_cast<float>(1.0 / spec::video::canvas_eye_distance_px);
+  constexpr float kMiddle = spec::video::canvas_px / 2.0f;
+  constexpr float kEyeLine = static_cast<float>(spec::video::canvas_eye_y_px);
+  const auto x = [&](int point) { return points[2 * point]; };
+  const auto y = [&](int point) { return points[2 * point + 1]; };
+  for (int point : spec::motion::lip_points) {
+    *out++ = (x(point) - kMiddle) * kUnit;
+    *out++ = (y(point) - kEyeLine) * kUnit;
+  }
+  for (const auto& pair : {spec::motion::right_eye_lids, spec::motion::left_eye_lids}) {
+    *out++ = (y(pair[1]) - y(pair[0])) * kUnit;
+  }
+  for (int brow : spec::motion::brow_points) *out++ = (y(brow) - kEyeLine) * kUnit;
+  for (int i = 0; i < 4; ++i) *out++ = pose[i] * static_cast<float>(spec::motion::pose_scale);
+}
+
+}  // namespace
+
+void PackPixels(const uint8_t* const* canvases, float* face, float* mouth) {
+  constexpr int kMouthArea = spec::video::mouth_px * spec::video::mouth_px;
+  for (int frame = 0; frame < kFrames; ++frame) {
+    if (frame % spec::video::face_every == 0) {
+      PackFace(canvases[frame], canvases[frame + 1], face);
+      face += 4 * kArea;
+    }
+    PackMouth(canvases[frame], mouth + static_cast<ptrdiff_t>(frame) * kMouthArea);
+  }
+}
+
+void PackMotion(const float* const* canvas_points, const float* const* poses, float* motion) {
+  constexpr int kDims = spec::motion::dims;
+  static_assert(kDims == 2 * static_cast<int>(spec::motion::lip_points.size()) + 8, "motion layout");
+  float raw[kFrames][kDims];
+  for (int frame = 0; frame < kFrames; ++frame) RawMotion(canvas_points[frame], poses[frame], raw[frame]);
+  const float scale = static_cast<float>(1.0 / spec::motion::scale);
+  for (int dim = 0; dim < kDims; ++dim) {
+    float mean = 0;
+    for (int frame = 0; frame < kFrames; ++frame) mean += raw[frame][dim];
+    mean /= kFrames;
+    for (int frame = 0; frame < kFrames; ++frame) *motion++ = (raw[frame][dim] - mean) * scale;
+  }
+}
+
+}  // namespace avg

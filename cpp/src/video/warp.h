@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+
+#include "video/image.h"
+
+namespace avg {
+
+enum class Border : uint8_t { kReplicate, kBlack };
+
+// Samples an upright picture into interleaved RGB. `to_upright` maps output pixel centres (x+.5, y+.5) to upright
+// coordinates. Bilinear with 8-bit weights; when the picture is shrunk, n x n such samples are averaged
+// (n = ceil(scale), at most 4), which is the anti-alias filter. Full-range RGB by ITU-R BT.601/709/2020.
+void WarpToRgb(const Image& image, const Affine& to_upright, int32_t out_width, int32_t out_height, Border border,
+               uint8_t* rgb);
+
+// Rec. 601 luma of an RGB pixel, rounded.
+inline uint8_t Luma(const uint8_t* rgb) {
+  return static_cast<uint8_t>((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
+}
+
+}  // namespace avg

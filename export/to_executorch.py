@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lower the joint model to ExecuTorch: one static window per call, one XNNPACK delegate, float or int8 inside.
+
+Inputs and outputs are float32 in both; each program also answers four constant methods: ``spec_hash``, ``spec_json``,
+``input_names`` and ``output_names`` (names joined by commas).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+    XNNPACKQuantizer,
+    get_symmetric_quantization_config,
+)
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
+from torch import Tensor, nn
+from torch.export import ExportedProgram, export
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+from avguard.errors import ModelError, UsageError
+from avguard.spec import load_spec
+from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
+
+FLOAT_NAME = "joint_fp32.pte"
+INT8_NAME = "joint_int8.pte"
+
+
+def deployable(model: JointModel) -> JointModel:
+    """A copy for export: CPU, float32, eval, plain memory format (a strided weight would be baked into the program)."""
+    copy = JointModel(**model.config)
+    copy.load_state_dict({k: v.detach().cpu() for k, v in model.state_dict().items()})
+    return copy.eval()
+
+
+def constant_methods() -> dict[str, str]:
+    """The strings every program carries, by method name."""
+    spec = load_spec()
+    return {
+        "spec_hash": spec.hash,
+        "spec_json": spec.text,
+        "input_names": ",".join(INPUT_SHAPES),
+        "output_names": ",".join(OUTPUT_SHAPES),
+    }
+
+
+def assert_fully_delegated(edge: EdgeProgramManager) -> None:
+    """Raise ModelError unless ``forward`` is exactly one XNNPACK delegate with no operator left beside it."""
+    delegates, left = [], []
+    graph_module = edge.exported_program("forward").graph_module
+    for node in graph_module.graph.nodes:
+        if node.op != "call_function":
+            continue
+        if node.target is torch.ops.higher_order.executorch_call_delegate:
+            delegates.append(getattr(graph_module, str(node.args[0].target)).backend_id)
+        elif getattr(node.target, "__name__", "") != "getitem":
+            left.append(str(node.target))
+    if delegates != ["XnnpackBackend"] or left:
+        raise ModelError(f"the graph must lower to one XNNPACK delegate: delegates {delegates}, left outside {left}")
+
+
+def lower(program: ExportedProgram) -> bytes:
+    """Lower an exported program to a ``.pte``. Raises ModelError when anything stays outside the delegate."""
+    edge = to_edge_transform_and_lower(
+        {"forward": program}, partitioner=[XnnpackPartitioner()], constant_methods=constant_methods()
+    )
+    assert_fully_delegated(edge)
+    return bytes(edge.to_executorch().buffer)
+
+
+def _trace(module: nn.Module) -> ExportedProgram:
+    return export(module, random_inputs(1, torch.Generator().manual_seed(0)), strict=False)
+
+
+def export_float(model: JointModel) -> bytes:
+    """The float32 program as bytes; the same model gives the same bytes. Raises ModelError (see ``lower``)."""
+    with torch.no_grad():
+        return lower(_trace(deployable(model)))
+
+
+def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> nn.Module:
+    """Static int8 graph (fake quantised, torch, one window): per-channel weights, per-tensor activations.
+
+    ``calibration_batches``: tuples in the order of ``INPUT_SHAPES``, float32, any batch size; ranges of activations
+    come from them, so they must look like production data, missing modalities included.
+    Raises UsageError when there is no calibration window.
+    """
+    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    prepared = prepare_pt2e(_trace(deployable(model)).module(check_guards=False), quantizer)
+    seen = 0
+    for batch in calibration_batches:
+        for i in range(len(batch[0])):
+            prepared(*(x[i : i + 1].contiguous() for x in batch))
+            seen += 1
+    if not seen:
+        raise UsageError("int8 export needs at least one calibration window")
+    converted: nn.Module = convert_pt2e(prepared)
+    return converted
+
+
+def export_int8_ptq(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> bytes:
+    """The int8 program as bytes (post-training quantisation; see ``quantized``). Raises UsageError, ModelError."""
+    with torch.no_grad():
+        return lower(_trace(quantized(model, calibration_batches)))
+
+
+def load_checkpoint(path: Path) -> JointModel:
+    """A model from ``{"model": state_dict, "config": constructor arguments}``. Raises ModelError when it is not one."""
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+        model = JointModel(**raw["config"])
+        model.load_state_dict(raw["model"])
+    except Exception as error:
+        raise ModelError(f"{path} is not a checkpoint of the joint model: {error}") from error
+    return model
+
+
+def load_calibration(path: Path) -> list[tuple[Tensor, ...]]:
+    """Calibration windows from an ``.npz`` with one float32 array (K, ...) per input name. Raises UsageError."""
+    with np.load(path, allow_pickle=False) as arrays:
+        missing = set(INPUT_SHAPES) - set(arrays.files)
+        if missing:
+            raise UsageError(f"{path} lacks the arrays {sorted(missing)}")
+        batch = tuple(torch.from_numpy(arrays[name].astype(np.float32)) for name in INPUT_SHAPES)
+    count = len(batch[0])
+    for tensor, (name, shape) in zip(batch, INPUT_SHAPES.items(), strict=True):
+        if tensor.shape != (count, *shape):
+            raise UsageError(f"{name} in {path} must be {(count, *shape)}, got {tuple(tensor.shape)}")
+    return [batch]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: write ``joint_fp32.pte`` and ``joint_int8.pte``; their sizes go to stdout as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m export.to_executorch", description=main.__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--calibration", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    model = load_checkpoint(options.checkpoint)
+    programs = {
+        FLOAT_NAME: export_float(model),
+        INT8_NAME: export_int8_ptq(model, load_calibration(options.calibration)),
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, program in programs.items():
+        (options.out / name).write_bytes(program)
+    sys.stdout.write(json.dumps({name: len(program) for name, program in programs.items()}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    # Warnings of the toolchain about optional parts, nothing a user can act on.
+    warnings.filterwarnings("ignore")
+    raise SystemExit(main())
