@@ -68,7 +68,10 @@ avg::Image ImageOf(const py::sequence& planes, const std::string& format, int32_
     if (array.ndim() < 2) RaiseUsage("plane " + std::to_string(i) + " needs at least 2 dimensions");
     ptrdiff_t packed = 1;
     for (py::ssize_t axis = array.ndim() - 1; axis >= 1; --axis) {
-      if (array.strides(axis) != packed) RaiseUsage("pixels of plane " + std::to_string(i) + " are not contiguous in a row");
+      // NumPy gives axes of length 1 any stride.
+      if (array.shape(axis) > 1 && array.strides(axis) != packed) {
+        RaiseUsage("pixels of plane " + std::to_string(i) + " are not contiguous in a row");
+      }
       packed *= array.shape(axis);
     }
     if (array.shape(0) < avg::PlaneRows(image, i) || packed < static_cast<ptrdiff_t>(avg::RowBytes(image, i))) {

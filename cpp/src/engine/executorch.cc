@@ -6,9 +6,20 @@
 #include <executorch/runtime/platform/platform.h>
 #include <executorch/runtime/platform/runtime.h>
 
+#include <cstdarg>
 #include <utility>
 
 #include "engine/engine.h"
+
+// A library prints nothing. The runtime speaks before any of our code runs (its backends register while they are being
+// loaded), and cpuinfo below it writes to descriptor 2 where /proc or /sys are absent or odd, as in some sandboxes. These
+// definitions come before the runtime's own in the order in which the dynamic loader looks symbols up for libraries that
+// _core brings along; weak, so that a static build in which both exist still links.
+#define AVG_REPLACES_THEIRS extern "C" __attribute__((weak, used, visibility("default")))
+AVG_REPLACES_THEIRS void cpuinfo_vlog_error(const char*, va_list) {}
+AVG_REPLACES_THEIRS void cpuinfo_vlog_fatal(const char*, va_list) {}
+AVG_REPLACES_THEIRS void et_pal_emit_log_message(et_timestamp_t, et_pal_log_level_t, const char*, const char*, size_t,
+                                                 const char*, size_t) {}
 
 namespace avg {
 namespace {
@@ -17,7 +28,8 @@ namespace et = executorch::runtime;
 using executorch::extension::Module;
 using executorch::extension::threadpool::NoThreadPoolGuard;
 
-// A library prints nothing: what went wrong is in the returned error.
+// What went wrong is in the returned error. Not left to the definition above alone: not every platform's loader lets a
+// library replace another one's symbols.
 void SilentLog(et_timestamp_t, et_pal_log_level_t, const char*, const char*, size_t, const char*, size_t) {}
 
 void StartRuntime() {

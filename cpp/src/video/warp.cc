@@ -72,7 +72,13 @@ struct Taps {
   int32_t reach = 0;  // largest absolute offset
 };
 
-int32_t ToFixed(double value) { return static_cast<int32_t>(std::lround(value * kFixedOne)); }
+// The limits keep the sum of a position and a tap's offset within 16.16 bits; NaN becomes 0.
+constexpr double kFarthest = kMaxImageSide + 2;
+constexpr double kFarthestTap = kMaxImageSide / 2;
+
+int32_t ToFixed(double value, double limit) {
+  return std::isnan(value) ? 0 : static_cast<int32_t>(std::lround(std::clamp(value, -limit, limit) * kFixedOne));
+}
 
 class Sampler {
  public:
@@ -159,13 +165,14 @@ class Sampler {
 
 Taps TapsOf(const Affine& map) {
   const double scale = std::sqrt(std::abs(map.a * map.e - map.b * map.d));
-  const int per_axis = std::clamp(static_cast<int>(std::ceil(scale - 1e-6)), 1, kMaxTaps);
+  const double steps = std::ceil(scale - 1e-6);
+  const int per_axis = steps >= 1 ? static_cast<int>(std::min<double>(steps, kMaxTaps)) : 1;
   Taps taps;
   for (int j = 0; j < per_axis; ++j) {
     for (int i = 0; i < per_axis; ++i, ++taps.count) {
       const double u = (i + 0.5) / per_axis - 0.5, v = (j + 0.5) / per_axis - 0.5;
-      taps.x[taps.count] = ToFixed(map.a * u + map.b * v);
-      taps.y[taps.count] = ToFixed(map.d * u + map.e * v);
+      taps.x[taps.count] = ToFixed(map.a * u + map.b * v, kFarthestTap);
+      taps.y[taps.count] = ToFixed(map.d * u + map.e * v, kFarthestTap);
       taps.reach = std::max({taps.reach, std::abs(taps.x[taps.count]), std::abs(taps.y[taps.count])});
     }
   }
@@ -196,7 +203,7 @@ void WarpToRgb(const Image& image, const Affine& to_upright, int32_t out_width, 
       } else {
         x = std::clamp(x, -1.0, image.width + 1.0);
         y = std::clamp(y, -1.0, image.height + 1.0);
-        sampler.Sum<false>(ToFixed(x - 0.5), ToFixed(y - 0.5), taps, sum);
+        sampler.Sum<false>(ToFixed(x - 0.5, kFarthest), ToFixed(y - 0.5, kFarthest), taps, sum);
       }
       sampler.ToRgb(sum, taps.count, rgb);
     }

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration arithmetic on made-up logits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avguard.evaluate.manifest import Row
+from avguard.train.calibrate import ClipLogits, calibrate, either, fit_head, threshold_at
+
+
+def clips(n: int, gap: float) -> list[ClipLogits]:
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(n):
+        fake = i % 2
+        row = Row(f"c{i}.mp4", "clips", "fake" if fake else "real", fake, fake, "g" if fake else "", "s", "s", "train", 4.0)
+        logits = {h: list(rng.normal(gap * (fake - 0.5), 1, 3)) for h in ("video", "audio", "sync", "desync")}
+        made.append(ClipLogits(row, logits))
+    return made
+
+
+def test_thresholds_keep_the_false_positive_rate() -> None:
+    values = np.linspace(0, 1, 101)
+    assert (values >= threshold_at(values, 0.05)).mean() <= 0.05
+    assert threshold_at(values, 0.2) < threshold_at(values, 0.05)
+
+
+def test_informative_heads_get_a_positive_scale_and_low_error() -> None:
+    result = calibrate(clips(200, 4.0), 0.0)
+    assert result["scale"]["video"] > 0.5
+    assert result["both"]["either"] + sum(result["both"]["weight"].values()) > 0.5
+    assert result["real_below"] <= result["fake_above"]
+    assert set(result["head_fake_above"]) == {"video", "audio", "sync", "desync"}
+
+
+def test_a_head_without_information_is_flattened() -> None:
+    rng = np.random.default_rng(1)
+    values, truth = rng.normal(0, 3, 400), (np.arange(400) % 2).astype(float)
+    informed = truth * 6 - 3 + rng.normal(0, 1, 400)
+    assert fit_head(values, truth)[0] < 0.5 * fit_head(informed, truth)[0]
+
+
+def test_either_is_the_odds_of_one_or_the_other() -> None:
+    video, audio = np.array([0.0, 2.0, np.nan]), np.array([0.0, -2.0, 1.0])
+    probability = 1 / (1 + np.exp(-either(video, audio)))
+    expected = 1 - np.array([0.25, (1 - 1 / (1 + np.exp(-2.0))) * (1 - 1 / (1 + np.exp(2.0))), 1 / (1 + np.exp(1.0))])
+    assert probability == pytest.approx(expected)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches: the labels that follow from how picture and sound were put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avguard.spec import load_spec
+from avguard.train.dataset import AUDIO, DESYNC, SYNC, VIDEO, Sampler
+from avguard.train.store import Pool, encode_audio, encode_video, write_shard
+from avguard.train.windows import AudioWindow, VideoWindow
+
+SPEC = load_spec()
+SIDE, MOUTH = SPEC.video.canvas_px, SPEC.video.mouth_px
+
+
+def video(clip: str, start: int, label: float, family: str = "", breaks: float = 0.0) -> VideoWindow:
+    steps, broken = np.full(12, label, np.float32), np.full(12, breaks, np.float32)
+    face = np.zeros((12, 4, SIDE, SIDE), np.float32)
+    return VideoWindow(
+        clip, start, label, steps, broken, family, face, np.zeros((48, 1, MOUTH, MOUTH), np.float32),
+        np.zeros((SPEC.motion.dims, 1, 48), np.float32),
+    )  # fmt: skip
+
+
+def audio(clip: str, start: int, label: float, family: str = "") -> AudioWindow:
+    mel, linear = np.ones((SPEC.audio.mel_bands, 192), np.float32), np.ones((SPEC.audio.linear_bands, 192), np.float32)
+    return AudioWindow(clip, start, label, np.full(12, label, np.float32), family, mel, linear)
+
+
+@pytest.fixture
+def sampler(tmp_path: Path) -> Sampler:
+    nan = float("nan")
+    videos = [video("real1", s, 0) for s in (0, 30)] + [video("real2", 0, 0)]
+    videos += [video("real1", 0, 1, "lip_reenact", breaks=1), video("real1", 0, 1, "self_blend"), video("fake", 0, 1)]
+    audios = [audio("real1", s, 0) for s in (0, 30)] + [audio("real2", 0, 0), audio("real1", 0, 1, "world")]
+    audios += [audio("fake", 0, nan), audio("speech", 0, 1)]
+    write_shard(tmp_path / "v", "a", encode_video(videos))
+    write_shard(tmp_path / "a", "a", encode_audio(audios))
+    pools = Pool(tmp_path / "v"), Pool(tmp_path / "a")
+    for pool in pools:
+        pool.refresh()
+    kinds = {"real1": "real", "real2": "real", "fake": "fake", "speech": "fake"}
+    return Sampler(*pools, {name: name for name in kinds}, kinds)
+
+
+def labels(sampler: Sampler, kind: str) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(20):
+        chosen = sampler._draw_one(kind, rng)
+        window, steps = np.full((1, 4), np.nan, np.float32), np.full((1, 4, 12), np.nan, np.float32)
+        sampler._label(0, *chosen, window, steps)
+        found.append(window[0])
+    return found
+
+
+def test_bona_fide_is_clean_in_every_head(sampler: Sampler) -> None:
+    assert all(row.tolist() == [0, 0, 0, 0] for row in labels(sampler, "bona_fide"))
+
+
+def test_forged_sound_is_manipulated_but_in_sync(sampler: Sampler) -> None:
+    assert all(row.tolist() == [0, 1, 1, 0] for row in labels(sampler, "forged_audio"))
+
+
+def test_forged_picture_breaks_sync_only_where_the_lips_changed(sampler: Sampler) -> None:
+    rows = labels(sampler, "forged_video")
+    assert all(row[[VIDEO, AUDIO, SYNC]].tolist() == [1, 0, 1] for row in rows)
+    assert {float(row[DESYNC]) for row in rows} == {0.0, 1.0}
+
+
+def test_mismatch_is_out_of_sync_with_both_streams_clean(sampler: Sampler) -> None:
+    assert all(row.tolist() == [0, 0, 1, 1] for row in labels(sampler, "mismatch"))
+
+
+def test_given_fakes_say_nothing_about_what_is_unknown(sampler: Sampler) -> None:
+    for row in labels(sampler, "given_fake"):
+        assert row[[VIDEO, SYNC]].tolist() == [1, 1]
+        assert np.isnan(row[[AUDIO, DESYNC]]).all()
+
+
+def test_sound_alone_has_only_an_audio_label(sampler: Sampler) -> None:
+    for row in labels(sampler, "sound_alone"):
+        assert np.isfinite(row[AUDIO])
+        assert np.isnan(row[[VIDEO, SYNC, DESYNC]]).all()
+
+
+def test_a_batch_is_whole_and_repeats_by_seed(sampler: Sampler) -> None:
+    one, two = (sampler.draw(16, np.random.default_rng(5)) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(one.inputs, two.inputs, strict=True))
+    assert np.array_equal(one.window, two.window, equal_nan=True)
+    assert [x.shape[0] for x in one.inputs] == [16] * 5
+    silent = (one.inputs[3] == 0).all((1, 2, 3))
+    assert np.isnan(one.window[silent, AUDIO]).all()
+    blind = (one.inputs[0] == 0).all((1, 2, 3, 4)) & (one.inputs[1] == 0).all((1, 2, 3, 4))
+    del blind  # pixels of this fixture are zero everywhere; blindness is tested by its labels below
+    assert (np.isfinite(one.window).any(1)).all()
+    assert not one.in_sync[np.isnan(one.window[:, SYNC])].any()
