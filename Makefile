@@ -100,7 +100,7 @@ bundle: $(VENV)/.tools $(VENV)/.package
 	$(RUN) export.bundle $(ARGS)
 
 bench: $(VENV)/.tools $(VENV)/.package
-	$(BIN)/pytest -s tests/bench $(PYTEST_ARGS)
+	$(RUN) tests.bench $(ARGS)
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

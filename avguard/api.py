@@ -91,7 +91,7 @@ class Stream:
         planes: Sequence[NDArray[np.uint8]],
         t_us: int,
         *,
-        format: str,  # noqa: A002 - the term of the field
+        format: str,
         width: int,
         height: int,
         full_range: bool = False,

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from avguard import __version__
 from avguard.api import Checker
-from avguard.errors import AvguardError
+from avguard.errors import AvguardError, UsageError
 from avguard.verdict import Verdict
 
 EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
@@ -45,11 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("avguard: interrupted\n")
         return 130
+    except Exception:
+        # Python would end with 1, which here is the verdict "fake".
+        traceback.print_exc()
+        return AvguardError.code
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse ends with 2, which here is the verdict "inconclusive".
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.code, f"avguard: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="avguard", description="Tell whether a talking-face clip was manipulated.")
+    parser = _Parser(prog="avguard", description="Tell whether a talking-face clip was manipulated.")
     parser.add_argument("--version", action="version", version=f"avguard {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check = commands.add_parser("check", help="judge one file", epilog=__doc__)

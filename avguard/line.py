@@ -72,10 +72,16 @@ def self_test(bundle: Bundle, role: str) -> float:
 
     A kernel that computes wrongly on some CPU (seen: int8 under an emulated matrix extension) is refused here.
     """
-    golden = json.loads(bundle.data[bundle.manifest.self_test])
-    inputs = [pattern_input(shape, seed) for seed, shape in enumerate(golden["shapes"])]
-    outputs = _core.Program(bundle.program(role)).run(inputs)
-    error = float(np.max(np.abs(outputs[0] - np.asarray(golden["logits"], np.float32))))
+    try:
+        golden = json.loads(bundle.data[bundle.manifest.self_test])
+        inputs = [pattern_input(shape, seed) for seed, shape in enumerate(golden["shapes"])]
+        logits = np.asarray(golden["logits"], np.float32)
+        outputs = _core.Program(bundle.program(role)).run(inputs)
+        error = float(np.max(np.abs(outputs[0] - logits.reshape(outputs[0].shape))))
+    except (KeyError, TypeError, ValueError) as failure:
+        raise ModelError(
+            f"the self-test vectors of the bundle make no sense ({failure}). Reinstall the bundle."
+        ) from failure
     if not error <= SELF_TEST_TOLERANCE[role]:
         raise ModelError(
             f"the joint model computes wrongly on this CPU: {role} is off by {error:.3g} logits on its self-test. "
@@ -89,7 +95,8 @@ def pattern_input(shape: list[int], seed: int) -> NDArray[np.float32]:
     # Integer arithmetic, so that every platform and NumPy release makes the same vectors.
     index = np.arange(int(np.prod(shape)), dtype=np.uint64)
     mixed = (index * np.uint64(2654435761) + np.uint64(seed * 97 + 1)) % np.uint64(4096)
-    return (mixed.astype(np.float32) / np.float32(2048.0) - np.float32(1.0)).reshape(shape)
+    values: NDArray[np.float32] = mixed.astype(np.float32) / np.float32(2048.0) - np.float32(1.0)
+    return values.reshape(shape)
 
 
 def feed(reader: MediaReader, session: _core.Session, progress: Progress | None = None) -> None:

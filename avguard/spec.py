@@ -109,7 +109,9 @@ class Spec:
 def parse_spec(raw: dict[str, Any]) -> Spec:
     """Build a Spec from parsed JSON. Raises TypeError on a missing or unknown key."""
     text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
-    motion: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw["motion"].items()}
+    motion: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in raw["motion"].items()
+    }
     rooms = {
         "audio": AudioSpec(**raw["audio"]),
         "video": VideoSpec(**raw["video"]),

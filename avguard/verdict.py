@@ -137,7 +137,9 @@ class Verdict:
         raw: dict[str, Any] = json.loads(text)
         if raw.get("schema") != SCHEMA:
             raise ValueError(f"verdict has schema {raw.get('schema')!r}, this version reads {SCHEMA!r}")
-        line = {key: tuple(value) if isinstance(value, list) else value for key, value in raw["timeline"].items()}
+        line: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in raw["timeline"].items()
+        }
         return cls(
             label=raw["label"],
             reasons=tuple(raw["reasons"]),

@@ -109,17 +109,22 @@ def make_card(model: JointModel, clips: list[ClipLogits], programs: dict[str, by
         "",
         "Two-plus-one streams after Zhou & Lim, ICCV 2021: video, audio, and a sync-stream over both.",
         "",
-        f"- parameters: {count_parameters(model):,}; multiply-accumulates per 1.92 s window: {count_macs(model)['total']:,}",
-        *(f"- {role}: {len(data):,} bytes, {errors[role]:.4f} logits off the checkpoint" for role, data in programs.items()),
+        f"- parameters: {count_parameters(model):,}",
+        f"- multiply-accumulates per 1.92 s window: {count_macs(model)['total']:,}",
+        *(
+            f"- {role}: {len(data):,} bytes, {errors[role]:.4f} logits off the checkpoint"
+            for role, data in programs.items()
+        ),
         f"- spec: {load_spec().hash}",
         "",
-        "Trained from scratch on the `train` split of the project's clip collection and on pseudo-fakes forged from its",
-        "bona fide clips. Thresholds and calibration come from clips of these held-out sources:",
+        "Trained from scratch on the `train` split of the project's clip collection and on pseudo-fakes forged from",
+        "its bona fide clips. Thresholds and calibration come from clips of these held-out sources:",
         "",
         *(f"- {source}" for source in sources),
         "",
-        "Numbers on the `test` split are in the README. Known to be weak: faces under 30 px between the eyes, profiles,",
-        "heavy compression, speech under music, voice conversion of high quality, generators of whole scenes.",
+        "Numbers on the `test` split are in the README. Known to be weak: faces under 30 px between the eyes,",
+        "profiles, heavy compression, speech under music, voice conversion of high quality, generators of",
+        "whole scenes.",
         "",
     ]
     return "\n".join(lines)

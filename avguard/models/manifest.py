@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avguard.errors import ModelError
+from avguard.spec import load_spec
 
 FORMAT = 1
 MAX_BYTES = 64 * 1024
@@ -55,9 +57,13 @@ def load_manifest(folder: Path) -> Manifest:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ModelError(f"{folder.name} is not a model bundle: manifest.json cannot be read ({error.strerror}).") from error
+        raise ModelError(
+            f"{folder.name} is not a model bundle: manifest.json cannot be read ({error.strerror})."
+        ) from error
     if len(data) > MAX_BYTES:
-        raise ModelError(f"manifest.json is larger than {MAX_BYTES} bytes, so it is not one of ours. Reinstall the bundle.")
+        raise ModelError(
+            f"manifest.json is larger than {MAX_BYTES} bytes, so it is not one of ours. Reinstall the bundle."
+        )
     try:
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -73,11 +79,41 @@ def _checked(raw: object) -> Manifest:
         raise ModelError(f"manifest.json lacks {', '.join(missing)}. Export the bundle again.")
     if raw["format"] != FORMAT:
         raise ModelError(f"manifest.json has format {raw['format']!r}, this version reads {FORMAT}. Update avguard.")
+    unknown = sorted(set(raw) - set(REQUIRED))
+    if unknown:
+        raise ModelError(f"manifest.json has the unknown keys {', '.join(unknown)}. Update avguard.")
+    for key in ("id", "spec_hash", "self_test", "license_code", "license_weights", "license_data"):
+        if not isinstance(raw[key], str):
+            raise ModelError(f"manifest.json: {key} must be a string. Export the bundle again.")
     for key in ("files", "programs", "runtime"):
         value = raw[key]
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             raise ModelError(f"manifest.json: {key} must map names to strings. Export the bundle again.")
     for name in raw["files"]:
-        if Path(name).name != name or name in ("", ".", ".."):
+        if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
             raise ModelError(f"manifest.json names {name!r}, which is not a plain file name.")
     return Manifest(**{key: raw[key] for key in REQUIRED if key != "format"})
+
+
+def check_calibration(raw: object) -> None:
+    """Raises ModelError unless ``raw`` has the keys of ``decide/calibration.h`` and every value is a finite number."""
+    heads = set(load_spec().heads)
+    per_head = dict.fromkeys(("scale", "bias", "head_fake_above", "head_real_below", "segment_above"), heads)
+    mixes = {key: {"bias", "either", "weight"} for key in ("both", "video_only", "audio_only")}
+    single = ("peak_weight", "fake_above", "real_below", "minimum_face_s", "minimum_speech_s", "offset_contrast")
+    if not isinstance(raw, dict) or set(raw) != {*per_head, *mixes, *single}:
+        raise ModelError("manifest.json: calibration lacks keys or has unknown ones. Export the bundle again.")
+    groups = [(key, raw[key], wanted) for key, wanted in (per_head | mixes).items()]
+    groups += [
+        (f"{key}.weight", raw[key]["weight"], heads)
+        for key in mixes
+        if isinstance(raw[key], dict) and "weight" in raw[key]
+    ]
+    numbers = [(key, raw[key]) for key in single]
+    for name, group, wanted in groups:
+        if not isinstance(group, dict) or set(group) != wanted:
+            raise ModelError(f"manifest.json: calibration.{name} must have {', '.join(sorted(wanted))}.")
+        numbers += [(f"{name}.{key}", value) for key, value in group.items() if key != "weight"]
+    for name, value in numbers:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+            raise ModelError(f"manifest.json: calibration.{name} is {value!r}, not a finite number.")

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from avguard.errors import ModelError
-from avguard.models.manifest import Manifest, load_manifest
+from avguard.models.manifest import Manifest, check_calibration, load_manifest
 from avguard.spec import load_spec
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -46,6 +46,7 @@ def open_bundle(folder: str | Path | None = None) -> Bundle:
             f"bundle {manifest.id} was made for spec {manifest.spec_hash}, this build needs {wanted}. "
             "Use a bundle exported by this version of avguard."
         )
+    check_calibration(manifest.calibration)
     data = {name: _verified(path / name, digest) for name, digest in manifest.files.items()}
     for role in ROLES:
         if manifest.programs.get(role) not in data:
@@ -62,7 +63,9 @@ def _verified(path: Path, digest: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ModelError(f"{path.name} of the bundle cannot be read ({error.strerror}). Reinstall the bundle.") from error
+        raise ModelError(
+            f"{path.name} of the bundle cannot be read ({error.strerror}). Reinstall the bundle."
+        ) from error
     if len(data) > MAX_FILE_BYTES:
         raise ModelError(f"{path.name} is larger than {MAX_FILE_BYTES} bytes. Reinstall the bundle.")
     found = hashlib.sha256(data).hexdigest()

@@ -30,7 +30,7 @@ _model: _core.Model | None = None
 
 def extract_clip(path: Path, folder: Path) -> None:
     """Extract the largest track and the sound of the clip at ``path`` into ``folder``. Raises AvguardError."""
-    global _model  # noqa: PLW0603 - one opened model per worker process
+    global _model
     if _model is None:
         _model = open_extractor()
     with open_media(path) as reader:

@@ -30,7 +30,7 @@ PEAK_WEIGHTS = (0.0, 0.15, 0.3, 0.5)
 
 def identity_calibration() -> dict[str, Any]:
     """Scores are the raw logits' sigmoids; every clip is judged."""
-    ones, zeros, half = ({head: value for head in HEADS} for value in (1.0, 0.0, 0.5))
+    ones, zeros, half = (dict.fromkeys(HEADS, value) for value in (1.0, 0.0, 0.5))
     mix = {"bias": 0.0, "either": 0.0, "weight": zeros}
     return {
         "scale": ones, "bias": zeros, "peak_weight": 0.0, "both": mix, "video_only": mix, "audio_only": mix,
@@ -56,7 +56,7 @@ _model: _core.Model | None = None
 
 
 def _open(program: bytes) -> None:
-    global _model  # noqa: PLW0603 - one opened model per worker process
+    global _model
     folder = default_path()
     faces = ((folder / f"{name}.pte").read_bytes() for name in ("face_detector", "face_mesh"))
     _model = _core.Model(*faces, program, identity_calibration(), {"id": "raw", "licence": "", "engine": ""})

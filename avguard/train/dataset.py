@@ -55,7 +55,10 @@ class Sampler:
 
     def reindex(self) -> None:
         """Look again at what the pools hold."""
-        self._sounds: dict[str, dict[tuple[str, int], list[int]]] = {"plain": defaultdict(list), "forged": defaultdict(list)}
+        self._sounds: dict[str, dict[tuple[str, int], list[int]]] = {
+            "plain": defaultdict(list),
+            "forged": defaultdict(list),
+        }
         audio_clip, audio_start = self.audio.column("clip"), self.audio.column("start")
         audio_family = self.audio.column("family")
         self._audio_label, self._audio_steps = self.audio.column("label"), self.audio.column("steps")
@@ -86,7 +89,9 @@ class Sampler:
             self._weighted(sounds[known & ~fake], names),
             self._weighted(sounds[known & fake], names),
         )
-        self._real_sounds = sounds[[self.kinds[n] == "real" and not f for n, f in zip(names, audio_family, strict=True)]]
+        self._real_sounds = sounds[
+            [self.kinds[n] == "real" and not f for n, f in zip(names, audio_family, strict=True)]
+        ]
 
     def _weighted(self, ids: NDArray[np.int64], names: list[str] | None = None) -> tuple[NDArray, NDArray]:
         clips = [self._key[i][0] if names is None else names[i] for i in ids]
@@ -176,7 +181,9 @@ class Sampler:
         """Model inputs of paired window numbers; -1 leaves a side empty."""
         n = len(videos)
         spec = SPEC
-        face = np.zeros((n, spec.window.frames // spec.video.face_every, 4, spec.video.canvas_px, spec.video.canvas_px), np.float32)
+        face = np.zeros(
+            (n, spec.window.frames // spec.video.face_every, 4, spec.video.canvas_px, spec.video.canvas_px), np.float32
+        )
         mouth = np.zeros((n, spec.window.frames, 1, spec.video.mouth_px, spec.video.mouth_px), np.float32)
         motion = np.zeros((n, spec.motion.dims, 1, spec.window.frames), np.float32)
         frames = spec.window.frames * spec.audio.frames_per_video_frame

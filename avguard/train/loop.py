@@ -24,7 +24,7 @@ from avguard.spec import load_spec
 from avguard.train.dataset import Batch, Sampler
 from avguard.train.losses import alignment_loss, masked_bce
 from avguard.train.model import JointModel
-from avguard.train.store import Pool, decode_video
+from avguard.train.store import Pool
 
 SPEC = load_spec()
 
@@ -212,7 +212,9 @@ class Trainer:
             "steps": masked_bce(steps, target_steps, smoothing=settings.smoothing),
             "alignment": alignment_loss(embed_video, embed_audio, torch.from_numpy(batch.in_sync).to(settings.device)),
         }
-        total = losses["window"] + settings.steps_weight * losses["steps"] + settings.alignment_weight * losses["alignment"]
+        total = (
+            losses["window"] + settings.steps_weight * losses["steps"] + settings.alignment_weight * losses["alignment"]
+        )
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 3.0)

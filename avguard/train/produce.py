@@ -85,11 +85,20 @@ def produce(
         if time.monotonic() > deadline:
             return
         order = np.random.default_rng([seed, number]).permutation(len(training))
-        _write_round(store / "train", f"{seed}-{number:03d}", [training[i] for i in order], cache, training, deadline, seed, most)
+        _write_round(
+            store / "train", f"{seed}-{number:03d}", [training[i] for i in order], cache, training, deadline, seed, most
+        )
 
 
 def _write_round(
-    folder: Path, name: str, rows: list[Row], cache: Path, donors: list[Row] | None, deadline: float, seed: int, most: int
+    folder: Path,
+    name: str,
+    rows: list[Row],
+    cache: Path,
+    donors: list[Row] | None,
+    deadline: float,
+    seed: int,
+    most: int,
 ) -> None:
     faces = [r for r in donors or [] if r.media == "clips" and r.kind == "real"]
     for at in range(0, len(rows), CLIPS_PER_SHARD):
@@ -116,7 +125,12 @@ def _write_round(
             write_shard(folder / "audio", shard, encode_audio(made.audio))
         (folder / "done").mkdir(parents=True, exist_ok=True)
         (folder / "done" / shard).touch()
-        print(f"\rround {name}: {min(at + CLIPS_PER_SHARD, len(rows))}/{len(rows)} clips", end="", file=sys.stderr, flush=True)
+        print(
+            f"\rround {name}: {min(at + CLIPS_PER_SHARD, len(rows))}/{len(rows)} clips",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def hash_of(text: str) -> int:

@@ -100,7 +100,9 @@ class Pool:
             added += len(self._parts[-1]["start"])
         while sum(len(part["start"]) for part in self._parts) > self.limit and len(self._parts) > 1:
             self._parts.pop(0)
-        places = [np.stack([np.full(len(p["start"]), i), np.arange(len(p["start"]))], 1) for i, p in enumerate(self._parts)]
+        places = [
+            np.stack([np.full(len(p["start"]), i), np.arange(len(p["start"]))], 1) for i, p in enumerate(self._parts)
+        ]
         self._place = np.concatenate(places) if places else self._place
         return added
 

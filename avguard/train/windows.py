@@ -141,9 +141,7 @@ def window_label(steps: Floats) -> float:
     return 1.0 if share >= 0.25 else 0.0 if share == 0 else UNKNOWN
 
 
-def forged_video(
-    clip: CachedClip, start: int, donor: CachedClip, rng: np.random.Generator
-) -> VideoWindow | None:
+def forged_video(clip: CachedClip, start: int, donor: CachedClip, rng: np.random.Generator) -> VideoWindow | None:
     """A pseudo-fake of one real window, augmented like everything else."""
     own, other = gather(clip, start), None
     if own is None:
@@ -161,9 +159,7 @@ def forged_video(
     return replace(packed, steps=steps, breaks_sync=steps * float(fake.breaks_sync))
 
 
-def plain_video(
-    clip: CachedClip, start: int, label: float, rng: np.random.Generator | None
-) -> VideoWindow | None:
+def plain_video(clip: CachedClip, start: int, label: float, rng: np.random.Generator | None) -> VideoWindow | None:
     """One window as it is, augmented when ``rng`` is given."""
     own = gather(clip, start)
     if own is None:
@@ -203,9 +199,7 @@ def sound_windows(
             hop = SPEC.audio.hop_samples
             centre = np.clip((wanted + first) * hop + hop // 2 - clip.first_sample, 0, len(truth) - 1)
             steps = (truth[centre].reshape(STEPS, -1).mean(1) >= 0.5).astype(np.float32)
-        yield AudioWindow(
-            clip.name, start, label if truth is None else window_label(steps), steps, family, mel, linear
-        )
+        yield AudioWindow(clip.name, start, label if truth is None else window_label(steps), steps, family, mel, linear)
 
 
 def audio_variant(

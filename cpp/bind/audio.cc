@@ -38,8 +38,8 @@ void CheckRows(const Floats& frames) {
 void CheckRate(int32_t rate_hz) {
   using avg::Resampler;
   if (rate_hz >= Resampler::kMinRateHz && rate_hz <= Resampler::kMaxRateHz) return;
-  RaiseUsage("rate_hz is " + std::to_string(rate_hz) + " but must lie in " +
-             std::to_string(Resampler::kMinRateHz) + ".." + std::to_string(Resampler::kMaxRateHz));
+  RaiseUsage("rate_hz is " + std::to_string(rate_hz) + " but must lie in " + std::to_string(Resampler::kMinRateHz) +
+             ".." + std::to_string(Resampler::kMaxRateHz));
 }
 
 // Hands the vector's memory to NumPy instead of copying it.

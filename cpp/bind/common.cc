@@ -40,7 +40,10 @@ avg::ColorMatrix MatrixOf(const std::string& name) {
 
 void Raise(avg::Status status, const std::string& message) {
   const py::object error = py::module_::import("avguard.errors").attr(ErrorClass(status));
-  PyErr_SetString(error.ptr(), message.c_str());
+  // A message may quote bytes of a broken program.
+  const auto size = static_cast<Py_ssize_t>(message.size());
+  const auto text = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(message.data(), size, "replace"));
+  PyErr_SetObject(error.ptr(), text.ptr());
   throw py::error_already_set();
 }
 
@@ -63,7 +66,8 @@ avg::Image ImageOf(const py::sequence& planes, const std::string& format, int32_
   }
   for (int i = 0; i < count; ++i) {
     const auto plane = py::reinterpret_borrow<py::object>(planes[static_cast<size_t>(i)]);
-    if (!py::isinstance<py::array_t<uint8_t>>(plane)) RaiseUsage("plane " + std::to_string(i) + " is not a uint8 array");
+    if (!py::isinstance<py::array_t<uint8_t>>(plane))
+      RaiseUsage("plane " + std::to_string(i) + " is not a uint8 array");
     const auto array = py::reinterpret_borrow<py::array>(plane);
     if (array.ndim() < 2) RaiseUsage("plane " + std::to_string(i) + " needs at least 2 dimensions");
     ptrdiff_t packed = 1;

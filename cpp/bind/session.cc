@@ -97,12 +97,13 @@ class Program {
 
   std::vector<py::array_t<float>> Run(const std::vector<Floats>& inputs) {
     if (inputs.size() != network_->inputs()) {
-      RaiseUsage("the program takes " + std::to_string(network_->inputs()) + " inputs, got " + std::to_string(inputs.size()));
+      RaiseUsage("the program takes " + std::to_string(network_->inputs()) + " inputs, got " +
+                 std::to_string(inputs.size()));
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (static_cast<size_t>(inputs[i].size()) != network_->input_size(i)) {
-        RaiseUsage("input " + std::to_string(i) + " needs " + std::to_string(network_->input_size(i)) + " values, got " +
-                   std::to_string(inputs[i].size()));
+        RaiseUsage("input " + std::to_string(i) + " needs " + std::to_string(network_->input_size(i)) +
+                   " values, got " + std::to_string(inputs[i].size()));
       }
       std::copy(inputs[i].data(), inputs[i].data() + inputs[i].size(), network_->input(i));
     }
@@ -233,7 +234,8 @@ class BoundSession {
 }  // namespace
 
 void bind_session(py::module_& m) {
-  py::class_<avg::Model, std::shared_ptr<avg::Model>>(m, "Model", "Verified programs and calibration, shared by sessions.")
+  py::class_<avg::Model, std::shared_ptr<avg::Model>>(m, "Model",
+                                                      "Verified programs and calibration, shared by sessions.")
       .def(py::init(&OpenModel), py::arg("detector"), py::arg("mesh"), py::arg("joint"), py::arg("calibration"),
            py::arg("card"));
   py::class_<Program>(m, "Program", "One program on its own.")
@@ -246,8 +248,7 @@ void bind_session(py::module_& m) {
       .def("push_frame", &BoundSession::PushFrame, py::arg("planes"), py::arg("format"), py::arg("width"),
            py::arg("height"), py::arg("t_us"), py::kw_only(), py::arg("full_range") = false,
            py::arg("matrix") = "bt601", py::arg("rotation_deg") = 0, py::arg("mirrored") = false)
-      .def("push_audio", &BoundSession::PushAudio, py::arg("samples").noconvert(), py::arg("rate_hz"),
-           py::arg("t_us"))
+      .def("push_audio", &BoundSession::PushAudio, py::arg("samples").noconvert(), py::arg("rate_hz"), py::arg("t_us"))
       .def("warn", &BoundSession::Warn, py::arg("warning"))
       .def("poll", &BoundSession::Poll)
       .def("finish", &BoundSession::Finish)

@@ -35,8 +35,8 @@ Status CheckSizes(const Network& network, size_t input, size_t first_output, siz
 
 }  // namespace
 
-Status FaceFinder::Create(const EngineProgram& detector, const EngineProgram& mesh,
-                          std::unique_ptr<FaceFinder>* finder, std::string* error) {
+Status FaceFinder::Create(const EngineProgram& detector, const EngineProgram& mesh, std::unique_ptr<FaceFinder>* finder,
+                          std::string* error) {
   constexpr size_t kDetectorArea = spec::face::detector_px * spec::face::detector_px;
   constexpr size_t kMeshArea = spec::face::mesh_px * spec::face::mesh_px;
   std::unique_ptr<FaceFinder> created(new FaceFinder());

@@ -53,7 +53,8 @@ std::array<float, 2> Lips(const FaceFrame& face) {
     const auto& q = points[static_cast<size_t>(b)];
     return std::hypot(p[0] - q[0], p[1] - q[1]);
   };
-  return {gap(mesh::kUpperInnerLip, mesh::kLowerInnerLip), gap(spec::motion::lip_points[0], spec::motion::lip_points[6])};
+  return {gap(mesh::kUpperInnerLip, mesh::kLowerInnerLip),
+          gap(spec::motion::lip_points[0], spec::motion::lip_points[6])};
 }
 
 }  // namespace
@@ -124,7 +125,8 @@ Status Session::PushAudio(const float* samples, size_t count, int32_t rate_hz, i
   if (samples == nullptr && count > 0) return Fail(Status::kInvalidArgument, "samples is null");
   if (t_us < -kLatestUs || t_us > kLatestUs) return Fail(Status::kLimit, "the sound's time is beyond 24 hours");
   const Status status = sound_.Push(samples, count, rate_hz, t_us);
-  if (status != Status::kOk) return Fail(status, "the sample rate changed or is outside 4 to 192 kHz, or a gap is too long");
+  if (status != Status::kOk)
+    return Fail(status, "the sample rate changed or is outside 4 to 192 kHz, or a gap is too long");
   return ScoreReadyWindows();
 }
 
@@ -222,7 +224,8 @@ bool Session::RangeKnown() const {
 Status Session::ScoreReadyWindows() {
   if (!range_fixed_) {
     if (!RangeKnown()) return Status::kOk;
-    const int64_t audio_first = FloorDiv(FloorDiv(sound_.first_sample(), spec::audio::hop_samples) - kMelOffset, kPerFrame);
+    const int64_t audio_first =
+        FloorDiv(FloorDiv(sound_.first_sample(), spec::audio::hop_samples) - kMelOffset, kPerFrame);
     first_index_ = grid_.started() ? grid_.first_index() : audio_first;
     if (grid_.started() && sound_.started()) first_index_ = std::min(first_index_, audio_first);
     next_window_ = motion_end_ = first_index_;
@@ -231,7 +234,8 @@ Status Session::ScoreReadyWindows() {
   if (options_.extract) return Status::kOk;
   const auto reached = [&](int64_t end) {
     const int64_t patience = end + spec::window::stream_lag_frames;
-    const int64_t video = grid_.started() ? VideoEnd() : first_index_, audio = sound_.started() ? AudioEnd() : first_index_;
+    const int64_t video = grid_.started() ? VideoEnd() : first_index_,
+                  audio = sound_.started() ? AudioEnd() : first_index_;
     if (finished_) return std::max(video, audio) >= end;
     const bool video_there = !options_.expect_video || video >= end || audio >= patience;
     const bool audio_there = !options_.expect_audio || audio >= end || video >= patience;
@@ -385,7 +389,8 @@ Evidence Session::CollectEvidence() {
   evidence.first_index = evidence.end_index = first_index_;
   if (grid_.started()) evidence.end_index = std::max(evidence.end_index, VideoEnd());
   if (sound_.started()) evidence.end_index = std::max(evidence.end_index, AudioEnd());
-  evidence.speech_s = static_cast<double>(sound_.speech_frames() * spec::audio::hop_samples) / spec::audio::sample_rate_hz;
+  evidence.speech_s =
+      static_cast<double>(sound_.speech_frames() * spec::audio::hop_samples) / spec::audio::sample_rate_hz;
   evidence.bandwidth_hz = sound_.bandwidth_hz();
   evidence.loudness_dbfs = sound_.loudness_dbfs();
   evidence.small_faces = finder_->small_faces();

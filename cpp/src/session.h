@@ -43,9 +43,9 @@ struct Event {
 struct ExtractedTrack {
   int32_t id = 0;
   std::vector<int64_t> indices;
-  std::vector<uint8_t> canvases;   // (n, canvas_px, canvas_px, 3)
-  std::vector<float> points;       // (n, 468, 2) canvas pixels
-  std::vector<float> poses;        // (n, 4)
+  std::vector<uint8_t> canvases;    // (n, canvas_px, canvas_px, 3)
+  std::vector<float> points;        // (n, 468, 2) canvas pixels
+  std::vector<float> poses;         // (n, 4)
   std::vector<float> eye_distance;  // (n,) source pixels
 };
 
@@ -116,9 +116,9 @@ class Session {
   std::map<int32_t, Track> tracks_;
   std::vector<ExtractedTrack> extracted_;
   bool range_fixed_ = false;
-  int64_t first_index_ = 0;   // of the clip, on the grid
-  int64_t next_window_ = 0;   // first index of the next regular window
-  int64_t motion_end_ = 0;    // lips were compared with speech up to here
+  int64_t first_index_ = 0;  // of the clip, on the grid
+  int64_t next_window_ = 0;  // first index of the next regular window
+  int64_t motion_end_ = 0;   // lips were compared with speech up to here
   std::vector<WindowScore> windows_;
   std::vector<Event> events_;
   std::vector<std::string> warnings_;

@@ -34,7 +34,8 @@ Status SoundLine::Push(const float* samples, size_t count, int32_t rate_hz, int6
     }
   } else if (ahead_us < -kJitterUs) {
     ++overlaps_;
-    const auto drop = static_cast<size_t>(std::min<int64_t>(-ahead_us * rate_hz_ / kSecondUs, static_cast<int64_t>(count)));
+    const auto drop =
+        static_cast<size_t>(std::min<int64_t>(-ahead_us * rate_hz_ / kSecondUs, static_cast<int64_t>(count)));
     samples += drop;
     count -= drop;
   }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture stations again, in float64 NumPy straight from their definitions; slow and independent of the C++ core."""
+"""The picture stations again, in float64 NumPy straight from their definitions; independent of the C++ core."""
 
 from __future__ import annotations
 

@@ -101,8 +101,8 @@ def test_repeated_and_backward_times_are_moved_on() -> None:
 
 def test_long_gaps_show_nothing() -> None:
     cells = place([0, 40_000, 4_000_000])
-    held = HOLD_US // PERIOD_US
-    assert [frame for _, frame in cells] == [0, *[1] * (held + 1), *[-1] * (99 - 2 * held - 1 - 1), *[2] * (held + 1)]
+    held = HOLD_US // PERIOD_US + 1
+    assert [frame for _, frame in cells] == [0, *[1] * held, *[-1] * (100 - 2 * held), *[2] * held]
 
 
 def test_no_frames_and_one_frame() -> None:

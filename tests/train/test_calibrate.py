@@ -15,7 +15,9 @@ def clips(n: int, gap: float) -> list[ClipLogits]:
     made = []
     for i in range(n):
         fake = i % 2
-        row = Row(f"c{i}.mp4", "clips", "fake" if fake else "real", fake, fake, "g" if fake else "", "s", "s", "train", 4.0)
+        row = Row(
+            f"c{i}.mp4", "clips", "fake" if fake else "real", fake, fake, "g" if fake else "", "s", "s", "train", 4.0
+        )
         logits = {h: list(rng.normal(gap * (fake - 0.5), 1, 3)) for h in ("video", "audio", "sync", "desync")}
         made.append(ClipLogits(row, logits))
     return made

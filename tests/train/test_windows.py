@@ -44,12 +44,16 @@ def test_starts_lie_inside_the_clip_and_a_stride_apart() -> None:
 def test_gaps_are_held_and_mostly_missing_faces_refused() -> None:
     clip = clip_of(48, first=0)
     keep = np.r_[0:10, 20:48]
-    holes = w.CachedClip("c", clip.indices[keep], clip.canvases[keep], clip.points[keep], clip.poses[keep], clip.samples, 0)
+    holes = w.CachedClip(
+        "c", clip.indices[keep], clip.canvases[keep], clip.points[keep], clip.poses[keep], clip.samples, 0
+    )
     canvases, points, _ = w.gather(holes, 0)  # type: ignore[misc]
     assert np.array_equal(canvases[15], clip.canvases[9])
     assert np.array_equal(points[20], clip.points[20])
     few = np.r_[0:5, 40:48]
-    sparse = w.CachedClip("c", clip.indices[few], clip.canvases[few], clip.points[few], clip.poses[few], clip.samples, 0)
+    sparse = w.CachedClip(
+        "c", clip.indices[few], clip.canvases[few], clip.points[few], clip.poses[few], clip.samples, 0
+    )
     assert w.gather(sparse, 0) is None
 
 

@@ -17,8 +17,8 @@ struct Twiddle {
 // points, seen as kComplex / (4 * kSpan) groups of kSpan interleaved transforms. kStep is the
 // distance, in floats, between successive complex points of the input.
 template <int kSpan, int kStep, typename Twiddles>
-void Pass(const float* __restrict xr, const float* __restrict xi, float* __restrict yr,
-          float* __restrict yi, const Twiddles& twiddle) {
+void Pass(const float* __restrict xr, const float* __restrict xi, float* __restrict yr, float* __restrict yi,
+          const Twiddles& twiddle) {
   constexpr int kGroups = kComplex / (4 * kSpan);
   constexpr int kRun = kSpan * kLanes;
   constexpr int kQuarter = kComplex / 4 * kStep;
@@ -54,8 +54,8 @@ void Pass(const float* __restrict xr, const float* __restrict xi, float* __restr
 
 // Spectrum bin k of the real signal from bins k and 256 - k of the half-length complex one, whose
 // real parts were the even samples and imaginary parts the odd ones.
-void Split(const float* __restrict zr, const float* __restrict zi, int k, Twiddle w,
-           float* __restrict re, float* __restrict im) {
+void Split(const float* __restrict zr, const float* __restrict zi, int k, Twiddle w, float* __restrict re,
+           float* __restrict im) {
   const float* ar = zr + (k % kComplex) * kLanes;
   const float* ai = zi + (k % kComplex) * kLanes;
   const float* br = zr + ((kComplex - k) % kComplex) * kLanes;

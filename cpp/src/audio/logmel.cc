@@ -70,10 +70,7 @@ void Power(const float* __restrict re, const float* __restrict im, float* __rest
 }  // namespace
 
 LogMel::LogMel(int64_t first_sample)
-    : rows_begin_(FloorDiv(first_sample, kHop)),
-      begin_(rows_begin_),
-      end_(rows_begin_),
-      next_sample_(first_sample) {
+    : rows_begin_(FloorDiv(first_sample, kHop)), begin_(rows_begin_), end_(rows_begin_), next_sample_(first_sample) {
   samples_.assign(first_sample - begin_ * kHop + kLead, 0.0f);
   Design();
 }
@@ -130,8 +127,7 @@ void LogMel::Analyse(int64_t until) {
   rows_.resize(rows_.size() + frames * kRow);
   for (int64_t at = 0; at < frames; at += kLanes) {
     const int64_t row = end_ + at - rows_begin_;
-    AnalyseGroup(samples_.data() + at * kHop, std::min<int64_t>(kLanes, frames - at),
-                 rows_.data() + row * kRow);
+    AnalyseGroup(samples_.data() + at * kHop, std::min<int64_t>(kLanes, frames - at), rows_.data() + row * kRow);
   }
   end_ = until;
   samples_.resize(held);

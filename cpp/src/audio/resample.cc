@@ -17,7 +17,7 @@ constexpr double kPassEdge = 0.9;        // of the lower Nyquist frequency
 constexpr double kAttenuationDb = 92.0;  // designed for; leaves room for float32 taps
 constexpr int64_t kMaxPhases = 1024;
 constexpr int64_t kMaxTable = int64_t{1} << 18;  // floats
-constexpr int kBlendPhases = 512;  // linear blend errs by (pi / 512)^2 / 8: 106 dB down
+constexpr int kBlendPhases = 512;                // linear blend errs by (pi / 512)^2 / 8: 106 dB down
 constexpr size_t kBlock = 8192;
 constexpr int kAccumulators = 8;
 

@@ -45,7 +45,7 @@ class Resampler {
   int64_t down_ = 1;
   int taps_ = 0;  // multiple of 8; 0 when the input is at 16 kHz already
   int phases_ = 0;
-  bool blend_ = false;  // table is too coarse for the ratio: interpolate between neighbouring rows
+  bool blend_ = false;        // table is too coarse for the ratio: interpolate between neighbouring rows
   std::vector<float> table_;  // [phases + 1][taps]
   std::vector<float> buffer_;
   int64_t buffer_first_ = 0;  // input index of buffer_[0]

@@ -26,9 +26,7 @@ constexpr double kContentOverNoiseDb = 10.0;
 constexpr double kContentOverFloorDb = 4.0;
 constexpr double kContentUnderPeakDb = 55.0;
 
-double Decibels(double power, double least) {
-  return power > 0.0 ? std::max(10.0 * std::log10(power), least) : least;
-}
+double Decibels(double power, double least) { return power > 0.0 ? std::max(10.0 * std::log10(power), least) : least; }
 
 double MelCentreHz(int band) {
   const double low = std::log10(1.0 + audio::mel_low_hz / 700.0);
@@ -38,15 +36,11 @@ double MelCentreHz(int band) {
 
 // Mean square of the signal per unit of the sum of its mel powers. By Parseval's theorem, for a
 // periodic Hann window w: 2 (sum w)^2 / (fft_size sum w^2), with sum w = n / 2, sum w^2 = 3 n / 8.
-constexpr double MeanSquarePerPower() {
-  return 2.0 * audio::window_samples * 2.0 / (audio::fft_size * 3.0);
-}
+constexpr double MeanSquarePerPower() { return 2.0 * audio::window_samples * 2.0 / (audio::fft_size * 3.0); }
 
 // How far content stands above noise. Noise that the log floor hides is lower than it seems, and
 // what shows above it is content sooner.
-double Margin(double noise_db) {
-  return std::min(kContentOverNoiseDb, kContentOverFloorDb + 6.0 * noise_db);
-}
+double Margin(double noise_db) { return std::min(kContentOverNoiseDb, kContentOverFloorDb + 6.0 * noise_db); }
 
 // Bin of the value at or below which `share` of the counted values lie.
 template <typename Histogram>
@@ -114,8 +108,7 @@ double BandwidthMeter::bandwidth_hz() const {
   const bool any_speech = speech_blocks_ > 0;
   std::array<int, LogMel::kLinear> level;  // decibels over the log floor
   for (int band = 0; band < LogMel::kLinear; ++band) {
-    level[band] = any_speech ? Percentile(speech_[band], speech_blocks_, 0.95)
-                             : Percentile(all_[band], blocks_, 0.95);
+    level[band] = any_speech ? Percentile(speech_[band], speech_blocks_, 0.95) : Percentile(all_[band], blocks_, 0.95);
   }
   const int peak = *std::max_element(level.begin(), level.end());
   const auto edge = [&](double noise_db) {

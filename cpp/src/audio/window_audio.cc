@@ -22,8 +22,7 @@ bool NormaliseAudioWindow(const float* const* rows, float* mel, float* linear) {
   const int valid = kFrames - static_cast<int>(std::count(rows, rows + kFrames, nullptr));
   const bool enough = valid >= spec::window::minimum_frames;
   for (int band = 0; band < LogMel::kRow; ++band) {
-    float* to =
-        band < LogMel::kMel ? mel + band * kFrames : linear + (band - LogMel::kMel) * kFrames;
+    float* to = band < LogMel::kMel ? mel + band * kFrames : linear + (band - LogMel::kMel) * kFrames;
     std::fill(to, to + kFrames, 0.0f);
     if (!enough) continue;
     const double mean = BandMean(rows, band, valid);

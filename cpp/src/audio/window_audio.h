@@ -5,8 +5,7 @@
 namespace avg {
 
 // Log-mel frames in one window of the model.
-inline constexpr int kAudioWindowFrames =
-    spec::window::frames * spec::audio::frames_per_video_frame;
+inline constexpr int kAudioWindowFrames = spec::window::frames * spec::audio::frames_per_video_frame;
 
 // The model's audio inputs from the rows of one window. `rows`: kAudioWindowFrames pointers to
 // LogMel::kRow floats each, null where there is no sound. Writes `mel` [64][192] and `linear`

@@ -26,8 +26,8 @@ void PackFace(const uint8_t* canvas, const uint8_t* next, float* out) {
     out[i] = Scaled(rgb[0]);
     out[kArea + i] = Scaled(rgb[1]);
     out[2 * kArea + i] = Scaled(rgb[2]);
-    out[3 * kArea + i] = static_cast<float>(LumaOf(next + 3 * i) - LumaOf(rgb)) *
-                         static_cast<float>(spec::video::difference_scale);
+    out[3 * kArea + i] =
+        static_cast<float>(LumaOf(next + 3 * i) - LumaOf(rgb)) * static_cast<float>(spec::video::difference_scale);
   }
 }
 

@@ -92,8 +92,9 @@ std::vector<std::string> MissingAudio(const Evidence& evidence) {
 std::optional<double> OverallLogit(const PerHead<std::optional<double>>& logits, const Calibration& calibration) {
   const bool video = logits[kVideo].has_value(), audio = logits[kAudio].has_value();
   if (!video && !audio) return std::nullopt;
-  const Calibration::Mix& mix = video && audio ? calibration.both : video ? calibration.video_only
-                                                                           : calibration.audio_only;
+  const Calibration::Mix& mix = video && audio ? calibration.both
+                                : video        ? calibration.video_only
+                                               : calibration.audio_only;
   double logit = mix.bias;
   const double clean = (video ? 1 - Sigmoid(*logits[kVideo]) : 1.0) * (audio ? 1 - Sigmoid(*logits[kAudio]) : 1.0);
   const double bounded = std::clamp(clean, 1e-9, 1 - 1e-9);
@@ -158,8 +159,7 @@ void SetOffset(const std::vector<const WindowScore*>& windows, const Calibration
   verdict->offset_ms = lag * spec::video::period_us / 1000.0;
 }
 
-void SetTracks(const Evidence& evidence, const TrackFacts* primary, const Calibration& calibration,
-               Verdict* verdict) {
+void SetTracks(const Evidence& evidence, const TrackFacts* primary, const Calibration& calibration, Verdict* verdict) {
   for (const TrackFacts& track : evidence.tracks) {
     const auto windows = OfTrack(evidence, track.id);
     TrackVerdict said;

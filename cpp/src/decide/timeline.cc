@@ -59,7 +59,8 @@ void AddSegments(const std::vector<Score>& curve, size_t head, double threshold,
     }
     if (last - step + 1 >= kShortestSegmentSteps) {
       segments->push_back({start_us + static_cast<int64_t>(step) * kStepUs,
-                           start_us + static_cast<int64_t>(last + 1) * kStepUs, head, sum / static_cast<double>(count)});
+                           start_us + static_cast<int64_t>(last + 1) * kStepUs, head,
+                           sum / static_cast<double>(count)});
     }
     step = last + 1;
   }

@@ -12,9 +12,9 @@
 #include "engine/engine.h"
 
 // A library prints nothing. The runtime speaks before any of our code runs (its backends register while they are being
-// loaded), and cpuinfo below it writes to descriptor 2 where /proc or /sys are absent or odd, as in some sandboxes. These
-// definitions come before the runtime's own in the order in which the dynamic loader looks symbols up for libraries that
-// _core brings along; weak, so that a static build in which both exist still links.
+// loaded), and cpuinfo below it writes to descriptor 2 where /proc or /sys are absent or odd, as in some sandboxes.
+// These definitions come before the runtime's own in the order in which the dynamic loader looks symbols up for
+// libraries that _core brings along; weak, so that a static build in which both exist still links.
 #define AVG_REPLACES_THEIRS extern "C" __attribute__((weak, used, visibility("default")))
 AVG_REPLACES_THEIRS void cpuinfo_vlog_error(const char*, va_list) {}
 AVG_REPLACES_THEIRS void cpuinfo_vlog_fatal(const char*, va_list) {}

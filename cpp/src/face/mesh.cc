@@ -12,8 +12,7 @@ MeshRegion RegionFromBox(const FaceBox& box) {
   const auto& right_eye = box.keypoints[0];
   const auto& left_eye = box.keypoints[1];
   const float side = std::max(box.right - box.left, box.bottom - box.top);
-  return {(box.left + box.right) / 2, (box.top + box.bottom) / 2,
-          side * static_cast<float>(spec::face::mesh_margin),
+  return {(box.left + box.right) / 2, (box.top + box.bottom) / 2, side * static_cast<float>(spec::face::mesh_margin),
           std::atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0])};
 }
 
@@ -38,7 +37,7 @@ Affine RegionToUpright(const MeshRegion& region) {
   const double scale = region.side / spec::face::mesh_px;
   const double cosine = scale * std::cos(region.angle_rad), sine = scale * std::sin(region.angle_rad);
   const double half = spec::face::mesh_px / 2.0;
-  return {cosine, -sine, region.center_x - cosine * half + sine * half,
+  return {cosine, -sine,  region.center_x - cosine * half + sine * half,
           sine,   cosine, region.center_y - sine * half - cosine * half};
 }
 

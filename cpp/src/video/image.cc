@@ -35,9 +35,7 @@ size_t RowBytes(const Image& image, int plane) {
   return 0;
 }
 
-int32_t PlaneRows(const Image& image, int plane) {
-  return plane == 0 ? image.height : (image.height + 1) / 2;
-}
+int32_t PlaneRows(const Image& image, int plane) { return plane == 0 ? image.height : (image.height + 1) / 2; }
 
 Status Validate(const Image& image) {
   if (image.width < 1 || image.height < 1) return Status::kInvalidArgument;
@@ -55,10 +53,9 @@ Status Validate(const Image& image) {
 }
 
 Affine Compose(const Affine& outer, const Affine& inner) {
-  return {outer.a * inner.a + outer.b * inner.d, outer.a * inner.b + outer.b * inner.e,
-          outer.a * inner.c + outer.b * inner.f + outer.c,
-          outer.d * inner.a + outer.e * inner.d, outer.d * inner.b + outer.e * inner.e,
-          outer.d * inner.c + outer.e * inner.f + outer.f};
+  return {outer.a * inner.a + outer.b * inner.d,           outer.a * inner.b + outer.b * inner.e,
+          outer.a * inner.c + outer.b * inner.f + outer.c, outer.d * inner.a + outer.e * inner.d,
+          outer.d * inner.b + outer.e * inner.e,           outer.d * inner.c + outer.e * inner.f + outer.f};
 }
 
 Affine Invert(const Affine& map) {

@@ -44,30 +44,35 @@ struct Channel {
   int step;
   int32_t width, height;
 
-  // Bilinear at (x, y) measured from the first pixel's centre; the result has kWeightBits more bits. Edges replicate
-  // unless the caller knows (`inside`) that all four neighbours exist.
-  template <bool inside>
+  // Bilinear at (x, y) measured from the first pixel's centre; the result has kWeightBits more bits. Edges replicate.
   int32_t At(int32_t x, int32_t y) const {
     const int32_t x0 = x >> kFixedBits, y0 = y >> kFixedBits;
+    const ptrdiff_t left = std::clamp(x0, 0, width - 1) * step, right = std::clamp(x0 + 1, 0, width - 1) * step;
+    const uint8_t* above = data + std::clamp(y0, 0, height - 1) * stride;
+    const uint8_t* below = data + std::clamp(y0 + 1, 0, height - 1) * stride;
+    return Blend(above[left], above[right], below[left], below[right], x, y);
+  }
+
+  // The same where all four neighbours exist, of a channel whose pixels are `known_step` apart (0: `step`).
+  template <int known_step>
+  int32_t Inside(int32_t x, int32_t y) const {
+    const ptrdiff_t next = known_step > 0 ? known_step : step;
+    const uint8_t* above = data + (y >> kFixedBits) * stride + (x >> kFixedBits) * next;
+    const uint8_t* below = above + stride;
+    return Blend(above[0], above[next], below[0], below[next], x, y);
+  }
+
+  static int32_t Blend(int32_t above, int32_t above_right, int32_t below, int32_t below_right, int32_t x, int32_t y) {
     const int32_t fx = (x >> kWeightBits) & (kWeightOne - 1), fy = (y >> kWeightBits) & (kWeightOne - 1);
-    int32_t left = x0, right = x0 + 1, top = y0, bottom = y0 + 1;
-    if (!inside) {
-      left = std::clamp(left, 0, width - 1);
-      right = std::clamp(right, 0, width - 1);
-      top = std::clamp(top, 0, height - 1);
-      bottom = std::clamp(bottom, 0, height - 1);
-    }
-    const uint8_t* above = data + top * stride;
-    const uint8_t* below = data + bottom * stride;
-    const int32_t upper = above[left * step] * (kWeightOne - fx) + above[right * step] * fx;
-    const int32_t lower = below[left * step] * (kWeightOne - fx) + below[right * step] * fx;
-    return (upper * (kWeightOne - fy) + lower * fy) >> kWeightBits;
+    const int32_t upper = above * kWeightOne + (above_right - above) * fx;
+    const int32_t lower = below * kWeightOne + (below_right - below) * fx;
+    return (upper * kWeightOne + (lower - upper) * fy) >> kWeightBits;
   }
 };
 
 // Where the sub-samples of an output pixel lie around its centre, in stored coordinates.
 struct Taps {
-  int count = 0;
+  int per_axis = 1;
   int32_t x[kMaxTaps * kMaxTaps], y[kMaxTaps * kMaxTaps];
   int32_t reach = 0;  // largest absolute offset
 };
@@ -115,35 +120,43 @@ class Sampler {
     }
   }
 
-  // Sums of the three components over the taps around (x, y), all from the first pixel's centre. Of 4:2:0 pictures
-  // the chroma is taken once: its own resolution is already half.
-  template <bool inside>
-  void Sum(int32_t x, int32_t y, const Taps& taps, int32_t sum[3]) const {
-    sum[0] = sum[1] = sum[2] = 0;
-    for (int i = 0; i < taps.count; ++i) sum[0] += channel_[0].At<inside>(x + taps.x[i], y + taps.y[i]);
+  // RGB at (x, y), measured from the first pixel's centre: the mean over the taps around it. `inside`: so are all
+  // neighbours of all taps. The number of taps is a template argument for the divisions by it.
+  template <int per_axis, bool inside>
+  void Sample(int32_t x, int32_t y, const Taps& taps, uint8_t* rgb) const {
+    constexpr int32_t kCount = per_axis * per_axis;
     if (planar_) {
-      // Chroma is co-sited with even columns and lies between rows (H.264, HEVC default siting).
+      int32_t luma = 0;
+      for (int i = 0; i < kCount; ++i) luma += Take<1, inside>(channel_[0], x + taps.x[i], y + taps.y[i]);
+      // Chroma is co-sited with even columns and lies between rows (H.264, HEVC default siting). It is taken once: its
+      // own resolution is already half.
       const int32_t chroma_x = x >> 1, chroma_y = (y - kFixedOne / 2) >> 1;
-      sum[1] = channel_[1].At<inside>(chroma_x, chroma_y) * taps.count;
-      sum[2] = channel_[2].At<inside>(chroma_x, chroma_y) * taps.count;
+      const int32_t u = Take<0, inside>(channel_[1], chroma_x, chroma_y);
+      const int32_t v = Take<0, inside>(channel_[2], chroma_x, chroma_y);
+      ToRgb(luma / (kCount * kFinest), u / kFinest, v / kFinest, rgb);
       return;
     }
-    for (int i = 0; i < taps.count; ++i) {
-      sum[1] += channel_[1].At<inside>(x + taps.x[i], y + taps.y[i]);
-      sum[2] += channel_[2].At<inside>(x + taps.x[i], y + taps.y[i]);
+    constexpr int32_t kUnit = kCount * kWeightOne;
+    for (int c = 0; c < 3; ++c) {
+      int32_t sum = 0;
+      for (int i = 0; i < kCount; ++i) sum += Take<0, inside>(channel_[c], x + taps.x[i], y + taps.y[i]);
+      rgb[c] = Clamp((sum + kUnit / 2) / kUnit);
     }
   }
 
-  void ToRgb(const int32_t sum[3], int32_t count, uint8_t* rgb) const {
-    const int32_t unit = count << kWeightBits;
-    if (!planar_) {
-      for (int i = 0; i < 3; ++i) rgb[i] = Clamp((sum[i] + unit / 2) / unit);
-      return;
-    }
-    // Work at 4 extra bits: enough to keep rounding under one level, small enough for 32-bit products.
-    const int32_t luma = sum[0] / (unit >> 4) - (yuv_.luma_offset << 4);
-    const int32_t u = sum[1] / (unit >> 4) - (128 << 4);
-    const int32_t v = sum[2] / (unit >> 4) - (128 << 4);
+ private:
+  // YUV is worked on at 4 extra bits: enough to keep rounding under one level, small enough for 32-bit products.
+  static constexpr int32_t kFinest = kWeightOne >> 4;
+
+  template <int known_step, bool inside>
+  static int32_t Take(const Channel& channel, int32_t x, int32_t y) {
+    return inside ? channel.Inside<known_step>(x, y) : channel.At(x, y);
+  }
+
+  void ToRgb(int32_t luma, int32_t u, int32_t v, uint8_t* rgb) const {
+    luma -= yuv_.luma_offset << 4;
+    u -= 128 << 4;
+    v -= 128 << 4;
     const int32_t half = 1 << 17;
     const int32_t y = luma * yuv_.luma_gain + half;
     rgb[0] = Clamp((y + v * yuv_.red_v) >> 18);
@@ -151,7 +164,6 @@ class Sampler {
     rgb[2] = Clamp((y + u * yuv_.blue_u) >> 18);
   }
 
- private:
   void Set(Channel first, Channel second, Channel third) {
     channel_[0] = first;
     channel_[1] = second;
@@ -166,17 +178,45 @@ class Sampler {
 Taps TapsOf(const Affine& map) {
   const double scale = std::sqrt(std::abs(map.a * map.e - map.b * map.d));
   const double steps = std::ceil(scale - 1e-6);
-  const int per_axis = steps >= 1 ? static_cast<int>(std::min<double>(steps, kMaxTaps)) : 1;
   Taps taps;
-  for (int j = 0; j < per_axis; ++j) {
-    for (int i = 0; i < per_axis; ++i, ++taps.count) {
-      const double u = (i + 0.5) / per_axis - 0.5, v = (j + 0.5) / per_axis - 0.5;
-      taps.x[taps.count] = ToFixed(map.a * u + map.b * v, kFarthestTap);
-      taps.y[taps.count] = ToFixed(map.d * u + map.e * v, kFarthestTap);
-      taps.reach = std::max({taps.reach, std::abs(taps.x[taps.count]), std::abs(taps.y[taps.count])});
+  taps.per_axis = steps >= 1 ? static_cast<int>(std::min<double>(steps, kMaxTaps)) : 1;
+  int at = 0;
+  for (int j = 0; j < taps.per_axis; ++j) {
+    for (int i = 0; i < taps.per_axis; ++i, ++at) {
+      const double u = (i + 0.5) / taps.per_axis - 0.5, v = (j + 0.5) / taps.per_axis - 0.5;
+      taps.x[at] = ToFixed(map.a * u + map.b * v, kFarthestTap);
+      taps.y[at] = ToFixed(map.d * u + map.e * v, kFarthestTap);
+      taps.reach = std::max({taps.reach, std::abs(taps.x[at]), std::abs(taps.y[at])});
     }
   }
   return taps;
+}
+
+template <int per_axis>
+void Warp(const Image& image, const Affine& map, const Taps& taps, int32_t out_width, int32_t out_height, Border border,
+          uint8_t* rgb) {
+  const Sampler sampler(image);
+  const double margin = taps.reach / static_cast<double>(kFixedOne) + 2;
+  const double right = image.width - margin, bottom = image.height - margin;
+  for (int32_t row = 0; row < out_height; ++row) {
+    for (int32_t column = 0; column < out_width; ++column, rgb += 3) {
+      double x, y;
+      map.Apply(column + 0.5, row + 0.5, &x, &y);
+      if (x >= margin && y >= margin && x < right && y < bottom) {
+        sampler.Sample<per_axis, true>(static_cast<int32_t>((x - 0.5) * kFixedOne),
+                                       static_cast<int32_t>((y - 0.5) * kFixedOne), taps, rgb);
+        continue;
+      }
+      const bool outside = !(x >= 0 && y >= 0 && x < image.width && y < image.height);
+      if (outside && border == Border::kBlack) {
+        rgb[0] = rgb[1] = rgb[2] = 0;
+        continue;
+      }
+      x = std::clamp(x, -1.0, image.width + 1.0);
+      y = std::clamp(y, -1.0, image.height + 1.0);
+      sampler.Sample<per_axis, false>(ToFixed(x - 0.5, kFarthest), ToFixed(y - 0.5, kFarthest), taps, rgb);
+    }
+  }
 }
 
 }  // namespace
@@ -184,30 +224,9 @@ Taps TapsOf(const Affine& map) {
 void WarpToRgb(const Image& image, const Affine& to_upright, int32_t out_width, int32_t out_height, Border border,
                uint8_t* rgb) {
   const Affine map = Compose(UprightToStored(image), to_upright);
-  const Sampler sampler(image);
   const Taps taps = TapsOf(map);
-  const double margin = taps.reach / static_cast<double>(kFixedOne) + 2;
-  for (int32_t row = 0; row < out_height; ++row) {
-    for (int32_t column = 0; column < out_width; ++column, rgb += 3) {
-      double x, y;
-      map.Apply(column + 0.5, row + 0.5, &x, &y);
-      const bool outside = !(x >= 0 && y >= 0 && x < image.width && y < image.height);
-      if (outside && border == Border::kBlack) {
-        rgb[0] = rgb[1] = rgb[2] = 0;
-        continue;
-      }
-      int32_t sum[3];
-      if (x >= margin && y >= margin && x < image.width - margin && y < image.height - margin) {
-        sampler.Sum<true>(static_cast<int32_t>((x - 0.5) * kFixedOne), static_cast<int32_t>((y - 0.5) * kFixedOne), taps,
-                          sum);
-      } else {
-        x = std::clamp(x, -1.0, image.width + 1.0);
-        y = std::clamp(y, -1.0, image.height + 1.0);
-        sampler.Sum<false>(ToFixed(x - 0.5, kFarthest), ToFixed(y - 0.5, kFarthest), taps, sum);
-      }
-      sampler.ToRgb(sum, taps.count, rgb);
-    }
-  }
+  constexpr decltype(&Warp<1>) kWarps[kMaxTaps] = {Warp<1>, Warp<2>, Warp<3>, Warp<4>};
+  kWarps[taps.per_axis - 1](image, map, taps, out_width, out_height, border, rgb);
 }
 
 }  // namespace avg
