@@ -17,52 +17,76 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from avguard import _core
 from avguard.errors import ModelError
 from avguard.evaluate.manifest import read_manifest
 from avguard.line import SELF_TEST_TOLERANCE, pattern_input
 from avguard.spec import load_spec
 from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
-from avguard.train.loop import load_validation, natural_inputs
+from avguard.train.loop import Validation, load_validation, natural_inputs
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.splits import part_of
-from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, export_int8_ptq, load_checkpoint
+from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, load_checkpoint, lower_int8, quantized
 
 MODEL_ID = "avguard-joint@0.1.0"
 FACES = {"face_detector": "face_detector.pte", "face_mesh": "face_mesh.pte"}
 LICENCES = {
     "license_code": "Apache-2.0",
-    "license_weights": "Apache-2.0 (joint model, trained by this project); Apache-2.0 (face models, MediaPipe authors)",
+    "license_weights": "Apache-2.0: joint model (trained by this project) and face models (MediaPipe authors)",
     "license_data": "research clips of project pages, most without a licence of their own; sources named in card.md",
 }
 
 
-def golden_vectors(model: JointModel) -> dict[str, Any]:
-    """Self-test of a bundle: input shapes and the logits of the float model on the fixed pattern."""
+def golden_vectors(references: dict[str, nn.Module]) -> dict[str, Any]:
+    """Self-test of a bundle: input shapes, and by role the window logits of the torch reference on the fixed pattern."""
     shapes = [[1, *shape] for shape in INPUT_SHAPES.values()]
+    inputs = [torch.from_numpy(pattern_input(shape, seed)) for seed, shape in enumerate(shapes)]
     with torch.no_grad():
-        inputs = [torch.from_numpy(pattern_input(shape, seed)) for seed, shape in enumerate(shapes)]
-        logits = deployable(model)(*inputs)[0]
-    return {"shapes": shapes, "logits": [round(float(v), 6) for v in logits.flatten()]}
+        logits = {role: reference(*inputs)[0].flatten() for role, reference in references.items()}
+    return {"shapes": shapes, "logits": {role: [round(float(v), 6) for v in values] for role, values in logits.items()}}
 
 
 def parity(programs: dict[str, bytes], golden: dict[str, Any]) -> dict[str, float]:
-    """Largest logit difference of each program from the checkpoint on the golden vectors. Raises ModelError."""
-    from avguard import _core
-
+    """Largest logit difference of each program from its torch reference on the golden vectors. Raises ModelError."""
     errors = {}
     for role, data in programs.items():
         inputs = [pattern_input(shape, seed) for seed, shape in enumerate(golden["shapes"])]
         outputs = _core.Program(data).run(inputs)
-        errors[role] = float(np.abs(outputs[0] - np.array(golden["logits"], np.float32)).max())
+        errors[role] = float(np.abs(outputs[0] - np.array(golden["logits"][role], np.float32)).max())
         if errors[role] > SELF_TEST_TOLERANCE[role]:
-            raise ModelError(f"{role} is {errors[role]:.3g} logits off the checkpoint; the bundle is not written")
+            raise ModelError(f"{role} is {errors[role]:.3g} logits off its reference; the bundle is not written")
     return errors
 
 
-def ranges_batch(store: Path, data: Path, count: int = 96) -> list[tuple[torch.Tensor, ...]]:
+def agreement(programs: dict[str, bytes], validation: Validation) -> dict[str, dict[str, float]]:
+    """AUC per head of each program on the validation windows. Raises ModelError when int8 loses more than a point."""
+    scores = {role: validation.scores(ProgramModel(data), "cpu") for role, data in programs.items()}
+    for head, value in scores["joint_float"].items():
+        if scores["joint_int8"][head] < value - 0.01:
+            raise ModelError(
+                f"int8 loses {value - scores['joint_int8'][head]:.3f} AUC of {head}; the bundle is not written"
+            )
+    return scores
+
+
+class ProgramModel(nn.Module):
+    """A lowered program that can stand where the torch model does."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.program = _core.Program(data)
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor]:
+        rows = zip(*(x.numpy() for x in inputs), strict=True)
+        return (
+            torch.from_numpy(np.stack([self.program.run([np.ascontiguousarray(x) for x in row])[0] for row in rows])),
+        )
+
+
+def ranges_batch(validation: Validation, count: int = 96) -> list[tuple[torch.Tensor, ...]]:
     """Windows of validation clips for int8 ranges; some without picture, some without sound."""
-    validation = load_validation(store, list(read_manifest(data)))
     chosen = np.random.default_rng(0).permutation(len(validation.pairs))[:count]
     pairs = [validation.pairs[i] for i in chosen]
     for i in range(0, len(pairs), 8):
@@ -112,7 +136,7 @@ def make_card(model: JointModel, clips: list[ClipLogits], programs: dict[str, by
         f"- parameters: {count_parameters(model):,}",
         f"- multiply-accumulates per 1.92 s window: {count_macs(model)['total']:,}",
         *(
-            f"- {role}: {len(data):,} bytes, {errors[role]:.4f} logits off the checkpoint"
+            f"- {role}: {len(data):,} bytes, {errors[role]:.4f} logits off its torch reference"
             for role, data in programs.items()
         ),
         f"- spec: {load_spec().hash}",
@@ -134,23 +158,27 @@ def main() -> int:
     """Export, check, calibrate and write; prints a table of the programs."""
     parser = argparse.ArgumentParser(prog="python -m export.bundle", description=__doc__)
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
-    parser.add_argument("--checkpoint", type=Path, default=Path("runs/joint/checkpoint.pt"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("runs/joint/best.pt"))
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
     parser.add_argument("--windows", type=Path, default=Path("runs/work/windows"))
     parser.add_argument("--out", type=Path, default=Path("avguard/models/default"))
     parser.add_argument("--peak-weight", type=float, default=0.15)
     args = parser.parse_args()
     model = load_checkpoint(args.checkpoint)
-    golden = golden_vectors(model)
-    batches = ranges_batch(args.windows, args.data)
-    programs = {"joint_float": export_float(model), "joint_int8": export_int8_ptq(model, batches)}
+    validation = load_validation(args.windows, list(read_manifest(args.data)))
+    with torch.no_grad():
+        int8_graph = quantized(model, ranges_batch(validation))
+    programs = {"joint_float": export_float(model), "joint_int8": lower_int8(int8_graph)}
+    golden = golden_vectors({"joint_float": deployable(model), "joint_int8": int8_graph})
     errors = parity(programs, golden)
+    scores = agreement(programs, validation)
     rows = [row for row in read_manifest(args.data) if part_of(row) == "validation"]
     clips = collect_logits(rows, args.data, programs["joint_int8"])
     calibration = calibrate(clips, args.peak_weight)
     write_bundle(args.out, programs, golden, calibration, make_card(model, clips, programs, errors))
     for role, data in programs.items():
-        sys.stdout.write(f"{role}: {len(data)} bytes, off by {errors[role]:.4f} logits\n")
+        aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())
+        sys.stdout.write(f"{role}: {len(data)} bytes, {errors[role]:.5f} logits off torch, validation AUC {aucs}\n")
     return 0
 
 

@@ -106,10 +106,16 @@ def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]
     return converted
 
 
+def lower_int8(graph: nn.Module) -> bytes:
+    """The int8 program of a graph from ``quantized``, as bytes. Raises ModelError."""
+    with torch.no_grad():
+        return lower(_trace(graph))
+
+
 def export_int8_ptq(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> bytes:
     """The int8 program as bytes (post-training quantisation; see ``quantized``). Raises UsageError, ModelError."""
     with torch.no_grad():
-        return lower(_trace(quantized(model, calibration_batches)))
+        return lower_int8(quantized(model, calibration_batches))
 
 
 def load_checkpoint(path: Path) -> JointModel:

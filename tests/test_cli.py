@@ -107,7 +107,8 @@ def broken(kind: str, folder: Path, clip: Path) -> list[str]:
     elif kind == "wrong model":
         bundle = copy_bundle(folder / "bundle")
         raw = json.loads((bundle / "self_test.json").read_text())
-        raw["logits"][0] += 9
+        for logits in raw["logits"].values():
+            logits[0] += 9
         return [str(clip), "--model", str(replace_file(bundle, "self_test.json", json.dumps(raw).encode()))]
     return [str(path)]
 

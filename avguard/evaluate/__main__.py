@@ -26,19 +26,19 @@ from avguard.evaluate.trivial import Trivial, measure_all
 from avguard.models import default_path, load_manifest
 
 
-def make_checker(model: str | None) -> CheckerLike:
+def make_checker(model: str | None, engine: str) -> CheckerLike:
     """The product, as a worker process builds it."""
     from avguard.api import Checker
 
-    checker: CheckerLike = Checker(model)
+    checker: CheckerLike = Checker(model, engine=engine)
     return checker
 
 
-def name_model(model: str | None) -> str:
-    """Name of a bundle and the digest of its manifest, which holds those of its files: what results are kept under."""
+def name_model(model: str | None, engine: str) -> str:
+    """Name and engine of a bundle and the digest of its manifest, which holds those of its files: the results' key."""
     folder = default_path() if model is None else Path(model)
     name = load_manifest(folder).id
-    return name + DIGEST_MARK + hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
+    return f"{name}-{engine}" + DIGEST_MARK + hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,6 +50,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write the report as JSON, too")
     parser.add_argument("--workers", type=int, default=2, help="processes; 0: check in this one")
     parser.add_argument("--model", help="model bundle (a folder); the built-in one if not given")
+    parser.add_argument("--engine", choices=["auto", "int8", "float"], default="int8", help="program of the bundle")
     parser.add_argument("--probes", action="store_true", help="add shortcut probes (reads every file once more)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--draws", type=int, default=DRAWS, help="of the bootstrap")
@@ -95,9 +96,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _results(options: argparse.Namespace, rows: Sequence[Row]) -> tuple[str, dict[str, Result]]:
     if not options.report_only:
-        model_id = name_model(options.model)
+        model_id = name_model(options.model, options.engine)
         results = run(
-            functools.partial(make_checker, options.model),
+            functools.partial(make_checker, options.model, options.engine),
             options.data,
             rows,
             options.out,

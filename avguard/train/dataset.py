@@ -42,8 +42,52 @@ MIX = {
     "sound_alone": 0.10,
 }
 MODALITY_DROPOUT = 0.06
+VIEW_DROPOUT = 0.10
 # Offsets below 240 ms happen to bona fide clips; what is nearer than this is not called a mismatch.
 SHORTEST_SHIFT_FRAMES = 6
+
+
+def hide(inputs: tuple[NDArray[np.float32], ...], rng: np.random.Generator) -> None:
+    """Take away parts of what the model sees, in place and blind to the class, so that no single cue can carry it.
+
+    Whole views (face, frame difference, mouth, motion, mel or linear bands) of one modality at a time, a square of the
+    face, and stretches of time and frequency of the sound (SpecAugment, Park et al. 2019).
+    """
+    face, mouth, motion, mel, linear = inputs
+    for i in range(len(face)):
+        view = rng.random(2)
+        if view[0] < VIEW_DROPOUT:
+            face[i] = 0
+        elif view[0] < 2 * VIEW_DROPOUT:
+            mouth[i] = motion[i] = 0
+        elif view[0] < 3 * VIEW_DROPOUT:
+            motion[i] = 0
+        elif view[0] < 4 * VIEW_DROPOUT:
+            face[i, :, 3] = 0
+        if view[1] < VIEW_DROPOUT:
+            mel[i] = 0
+        elif view[1] < 2 * VIEW_DROPOUT:
+            linear[i] = 0
+        _erase_square(face[i], rng)
+        _mask_sound(mel[i, 0], linear[i, 0], rng)
+
+
+def _erase_square(face: NDArray[np.float32], rng: np.random.Generator) -> None:
+    side = int(rng.integers(16, 48))
+    top, left = rng.integers(0, face.shape[-1] - side, 2)
+    if rng.random() < 0.5:
+        face[:, :, top : top + side, left : left + side] = 0
+
+
+def _mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.random.Generator) -> None:
+    for bands in (mel, linear):
+        width = int(rng.integers(0, bands.shape[0] // 4))
+        low = int(rng.integers(0, bands.shape[0] - width))
+        bands[low : low + width] = 0
+    for _ in range(2):
+        width = int(rng.integers(0, mel.shape[1] // 6))
+        start = int(rng.integers(0, mel.shape[1] - width))
+        mel[:, start : start + width] = linear[:, start : start + width] = 0
 
 
 class Sampler:
@@ -152,7 +196,9 @@ class Sampler:
             heads = [AUDIO, SYNC, DESYNC] if mute else [VIDEO, SYNC, DESYNC]
             window[i, heads], steps[i, heads], in_sync[i] = NAN, NAN, False
             (audios if mute else videos)[i] = -1
-        return Batch(self.pack(self.video, self.audio, videos, audios), window, steps, in_sync)
+        inputs = self.pack(self.video, self.audio, videos, audios)
+        hide(inputs, rng)
+        return Batch(inputs, window, steps, in_sync)
 
     def _label(self, i: int, video: int, audio: int, kind: str, window: NDArray, steps: NDArray) -> None:
         if video >= 0:

@@ -36,14 +36,14 @@ class Settings:
     minutes: float = 60.0
     batch: int = 32
     learning_rate: float = 1.5e-3
-    weight_decay: float = 0.05
+    weight_decay: float = 0.1
     warmup: float = 0.03
-    smoothing: float = 0.02
+    smoothing: float = 0.04
     steps_weight: float = 0.5
     alignment_weight: float = 0.15
     width: float = 1.0
-    dropout: float = 0.3
-    ema: float = 0.998
+    dropout: float = 0.4
+    ema: float = 0.996
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -141,7 +141,7 @@ def load_validation(store: Path, rows: list[Row]) -> Validation:
 
 
 class Trainer:
-    """A run in ``folder``: checkpoint.pt (everything needed to go on), curves.csv, settings.json."""
+    """A run in ``folder``: checkpoint.pt (everything needed to go on), best.pt (best on validation), curves.csv."""
 
     def __init__(self, settings: Settings, data: Path, store: Path, folder: Path) -> None:
         self.settings, self.folder = settings, folder
@@ -165,7 +165,7 @@ class Trainer:
         groups = [{"params": decay, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
         self.rng = np.random.default_rng(settings.seed)
-        self.step, self.elapsed_s = 0, 0.0
+        self.step, self.elapsed_s, self.best = 0, 0.0, 0.0
         (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
         if (folder / "checkpoint.pt").exists():
             self._restore(torch.load(folder / "checkpoint.pt", weights_only=True))
@@ -244,8 +244,12 @@ class Trainer:
                 writer.writeheader()
             writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
         print("\n" + " ".join(f"{k} {v:.3f}" for k, v in scores.items()), file=sys.stderr, flush=True)
+        mean_auc = float(np.mean(list(scores.values()))) if scores else 0.0
+        if mean_auc > self.best:
+            self.best = mean_auc
+            self._save("best.pt")
 
-    def _save(self) -> None:
+    def _save(self, name: str = "checkpoint.pt") -> None:
         aside = self.folder / "checkpoint.tmp"
         torch.save(
             {
@@ -254,19 +258,24 @@ class Trainer:
                 "spec_hash": SPEC.hash,
                 "raw": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "progress": {"step": self.step, "elapsed_s": self.elapsed_s, "updates": self.ema.updates},
+                "progress": {
+                    "step": self.step,
+                    "elapsed_s": self.elapsed_s,
+                    "updates": self.ema.updates,
+                    "best": self.best,
+                },
                 "rng": json.dumps(self.rng.bit_generator.state),
                 "torch_rng": torch.get_rng_state(),
             },
             aside,
         )
-        aside.rename(self.folder / "checkpoint.pt")
+        aside.rename(self.folder / name)
 
     def _restore(self, saved: dict[str, Any]) -> None:
         self.ema.model.load_state_dict(saved["model"])
         self.model.load_state_dict(saved["raw"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.elapsed_s = saved["progress"]["step"], saved["progress"]["elapsed_s"]
-        self.ema.updates = saved["progress"]["updates"]
+        self.ema.updates, self.best = saved["progress"]["updates"], saved["progress"]["best"]
         self.rng.bit_generator.state = json.loads(saved["rng"])
         torch.set_rng_state(saved["torch_rng"])

@@ -165,8 +165,8 @@ def command_line(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
     """Arguments over six clips and two sounds, with the product replaced by a double."""
     clips = [clip_row(f"{kind}{i}.mp4", kind, source=f"p/{i}") for kind in ("real", "fake") for i in range(3)]
     write_lists(folder, [*clips, clip_row("bad.mp4")], [speech_row("r.flac"), speech_row("f.flac", "fake")])
-    monkeypatch.setattr(command, "make_checker", lambda _: NameChecker(folder / "log"))
-    monkeypatch.setattr(command, "name_model", lambda _: MODEL + "@1")
+    monkeypatch.setattr(command, "make_checker", lambda *_: NameChecker(folder / "log"))
+    monkeypatch.setattr(command, "name_model", lambda *_: MODEL + "@1")
     return ["--data", str(folder), "--out", str(folder / "r.jsonl"), "--workers", "0", "--draws", "20"]
 
 
@@ -199,7 +199,7 @@ def test_command_line_errors_are_codes_and_words(
     assert "go on" in capsys.readouterr().err
 
 
-def _interrupt(_: str | None) -> NameChecker:
+def _interrupt(*_: str | None) -> NameChecker:
     raise KeyboardInterrupt
 
 
@@ -209,10 +209,10 @@ def test_a_bundle_is_named_by_its_manifest_too(tmp_path: Path) -> None:
     raw |= {"format": 1, "id": "joint-7"}
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(raw), encoding="utf-8")
-    first = command.name_model(str(tmp_path))
+    first = command.name_model(str(tmp_path), "int8")
     path.write_text(json.dumps(raw | {"files": {"a": "0" * 64}}), encoding="utf-8")
-    second = command.name_model(str(tmp_path))
-    assert first.split("@")[0] == second.split("@")[0] == "joint-7"
+    second = command.name_model(str(tmp_path), "int8")
+    assert first.split("@")[0] == second.split("@")[0] == "joint-7-int8"
     assert first != second
 
 

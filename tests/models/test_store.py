@@ -129,7 +129,7 @@ def golden(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("engine", ["int8", "float"])
 def test_other_answers_than_the_golden_ones_are_refused(folder: Path, engine: str) -> None:
     raw = golden(folder)
-    raw["logits"][2] += 2.5
+    raw["logits"][f"joint_{engine}"][2] += 2.5
     replace_file(folder, "self_test.json", json.dumps(raw).encode())
     with pytest.raises(ModelError, match=r"computes wrongly on this CPU: joint_.* is off by 2\.|off by [13]\."):
         open_model(folder, engine)
@@ -151,7 +151,7 @@ def test_wrong_weights_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"[]", b"{}", b'{"shapes": 1, "logits": []}', b'{"shapes": [[1]], "logits": ["a"]}']
+    "text", [b"", b"[]", b"{}", b'{"shapes": 1, "logits": {}}', b'{"shapes": [[1]], "logits": {"joint_int8": ["a"]}}']
 )
 def test_nonsense_for_a_self_test_is_refused(folder: Path, text: bytes) -> None:
     replace_file(folder, "self_test.json", text)
