@@ -15,10 +15,11 @@ import numpy as np
 
 from avguard.errors import AvguardError, UsageError
 from avguard.evaluate.journal import Result, read_results
-from avguard.evaluate.judge import DIGEST_MARK, CheckerLike
+from avguard.evaluate.judge import DIGEST_MARK
 from avguard.evaluate.manifest import Row, read_manifest, select
 from avguard.evaluate.metrics import DRAWS
 from avguard.evaluate.probes import ProbeReport, make_probes, render_probes
+from avguard.evaluate.product import make_checker
 from avguard.evaluate.report import make_report
 from avguard.evaluate.run import Progress, run
 from avguard.evaluate.text import plain, render
@@ -26,19 +27,12 @@ from avguard.evaluate.trivial import Trivial, measure_all
 from avguard.models import default_path, load_manifest
 
 
-def make_checker(model: str | None, engine: str) -> CheckerLike:
-    """The product, as a worker process builds it."""
-    from avguard.api import Checker
-
-    checker: CheckerLike = Checker(model, engine=engine)
-    return checker
-
-
 def name_model(model: str | None, engine: str) -> str:
     """Name and engine of a bundle and the digest of its manifest, which holds those of its files: the results' key."""
     folder = default_path() if model is None else Path(model)
     name = load_manifest(folder).id
-    return f"{name}-{engine}" + DIGEST_MARK + hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
+    return f"{name}{DIGEST_MARK}{digest}-{engine}"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -103,7 +103,7 @@ def judge(checker: CheckerLike, data: Path, clip: str, model_id: str) -> Result:
 
 
 def _from_verdict(clip: str, model_id: str, verdict: VerdictLike, elapsed_s: float) -> Result:
-    if verdict.model_id != model_id.partition(DIGEST_MARK)[0]:
+    if verdict.model_id != model_id.rpartition(DIGEST_MARK)[0]:
         raise ModelError(f"the verdict is of model {verdict.model_id}, the run is of {model_id}")
     return Result(
         clip=clip,

@@ -25,7 +25,7 @@ from avguard.verdict import Verdict
 
 HEADS = load_spec().heads
 FAKE_FPR, REAL_FPR = 0.04, 0.20
-PEAK_WEIGHTS = (0.0, 0.15, 0.3, 0.5)
+LEAST_CLIPS = 10
 
 
 def identity_calibration() -> dict[str, Any]:
@@ -131,11 +131,23 @@ def threshold_at(values: NDArray[np.float64], fpr: float) -> float:
     return float(np.clip(np.quantile(values, 1 - fpr, method="higher") + 1e-3, 0.02, 0.995))
 
 
+def worst_threshold(values: NDArray[np.float64], sources: NDArray[np.str_], fpr: float) -> float:
+    """The highest of the thresholds that single sources need: how material was filmed moves scores more than chance.
+
+    Sources of fewer than LEAST_CLIPS clips count together.
+    """
+    names, counts = np.unique(sources, return_counts=True)
+    large = set(names[counts >= LEAST_CLIPS])
+    grouped = np.array([name if name in large else "" for name in sources])
+    return max(threshold_at(values[grouped == name], fpr) for name in set(grouped))
+
+
 def calibrate(clips: list[ClipLogits], peak_weight: float) -> dict[str, Any]:
     """The calibration of a manifest, fitted on validation clips."""
     result = identity_calibration()
     result["peak_weight"] = peak_weight
     kinds = np.array([clip.row.kind == "fake" for clip in clips], np.float64)
+    sources = np.array([clip.row.source for clip in clips])
     logits: dict[str, NDArray[np.float64]] = {}
     for head in HEADS:
         raw = np.array([clip.pooled(head, peak_weight) for clip in clips])
@@ -145,10 +157,14 @@ def calibrate(clips: list[ClipLogits], peak_weight: float) -> dict[str, Any]:
         result["scale"] = {**result["scale"], head: scale}
         result["bias"] = {**result["bias"], head: bias}
         logits[head] = scale * raw + bias
-        bona_fide = 1 / (1 + np.exp(-logits[head][usable & (truth == 0)]))
+        clean = usable & (truth == 0)
+        bona_fide = 1 / (1 + np.exp(-logits[head][clean]))
         if len(bona_fide):
-            for key, fpr in (("head_fake_above", FAKE_FPR), ("head_real_below", REAL_FPR), ("segment_above", FAKE_FPR)):
-                result[key] = {**result[key], head: threshold_at(bona_fide, fpr)}
+            above = worst_threshold(bona_fide, sources[clean], FAKE_FPR)
+            limits = {"head_fake_above": above, "segment_above": above}
+            limits["head_real_below"] = min(threshold_at(bona_fide, REAL_FPR), above)
+            for key, limit in limits.items():
+                result[key] = {**result[key], head: limit}
     _fit_overall(result, clips, kinds, logits)
     return result
 
@@ -179,6 +195,7 @@ def _fit_overall(
         weights = {"video": float(fitted[1]), "audio": float(fitted[2]), "sync": float(fitted[3]), "desync": 0.0}
         result[name] = {"either": float(fitted[0]), "weight": weights, "bias": float(fitted[4])}
         scores[rows] = 1 / (1 + np.exp(-(features[rows] @ fitted[:4] + fitted[4])))
-    clips_real = scores[(kinds == 0) & video & audio]
-    result["fake_above"] = threshold_at(clips_real, FAKE_FPR)
-    result["real_below"] = min(threshold_at(clips_real, REAL_FPR), result["fake_above"])
+    clean = (kinds == 0) & video & audio
+    sources = np.array([clip.row.source for clip in clips])
+    result["fake_above"] = worst_threshold(scores[clean], sources[clean], FAKE_FPR)
+    result["real_below"] = min(threshold_at(scores[clean], REAL_FPR), result["fake_above"])

@@ -212,7 +212,7 @@ def test_a_bundle_is_named_by_its_manifest_too(tmp_path: Path) -> None:
     first = command.name_model(str(tmp_path), "int8")
     path.write_text(json.dumps(raw | {"files": {"a": "0" * 64}}), encoding="utf-8")
     second = command.name_model(str(tmp_path), "int8")
-    assert first.split("@")[0] == second.split("@")[0] == "joint-7-int8"
+    assert first.split("@")[0] == second.split("@")[0] == "joint-7"
     assert first != second
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avguard.evaluate.manifest import Row
-from avguard.train.calibrate import ClipLogits, calibrate, either, fit_head, threshold_at
+from avguard.train.calibrate import ClipLogits, calibrate, either, fit_head, threshold_at, worst_threshold
 
 
 def clips(n: int, gap: float) -> list[ClipLogits]:
@@ -49,3 +49,11 @@ def test_either_is_the_odds_of_one_or_the_other() -> None:
     probability = 1 / (1 + np.exp(-either(video, audio)))
     expected = 1 - np.array([0.25, (1 - 1 / (1 + np.exp(-2.0))) * (1 - 1 / (1 + np.exp(2.0))), 1 / (1 + np.exp(1.0))])
     assert probability == pytest.approx(expected)
+
+
+def test_the_worst_source_sets_the_threshold() -> None:
+    values = np.concatenate([np.linspace(0.0, 0.4, 50), np.linspace(0.5, 0.8, 20), [0.99] * 3])
+    sources = np.array(["calm"] * 50 + ["wild"] * 20 + ["rare"] * 3)
+    assert worst_threshold(values[:70], sources[:70], 0.05) == pytest.approx(0.801, abs=0.02)
+    # Three clips are too few to have a say of their own, but they are not forgotten either.
+    assert worst_threshold(values, sources, 0.05) > 0.9

@@ -25,6 +25,7 @@ constexpr int kNoiseGroup = 8;  // bands
 constexpr double kContentOverNoiseDb = 10.0;
 constexpr double kContentOverFloorDb = 4.0;
 constexpr double kContentUnderPeakDb = 55.0;
+constexpr int64_t kEnoughSpeechBlocks = 10;  // fewer are ruled by the click with which a recording begins
 
 double Decibels(double power, double least) { return power > 0.0 ? std::max(10.0 * std::log10(power), least) : least; }
 
@@ -105,10 +106,11 @@ double BandwidthMeter::NoiseDb() const {
 }
 
 double BandwidthMeter::bandwidth_hz() const {
-  const bool any_speech = speech_blocks_ > 0;
+  const bool enough_speech = speech_blocks_ >= kEnoughSpeechBlocks;
   std::array<int, LogMel::kLinear> level;  // decibels over the log floor
   for (int band = 0; band < LogMel::kLinear; ++band) {
-    level[band] = any_speech ? Percentile(speech_[band], speech_blocks_, 0.95) : Percentile(all_[band], blocks_, 0.95);
+    level[band] =
+        enough_speech ? Percentile(speech_[band], speech_blocks_, 0.95) : Percentile(all_[band], blocks_, 0.95);
   }
   const int peak = *std::max_element(level.begin(), level.end());
   const auto edge = [&](double noise_db) {

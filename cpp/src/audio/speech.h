@@ -29,7 +29,7 @@ class LevelMeter {
 //
 // The powers of kBlock rows are averaged, which settles noise, and sorted into one histogram of
 // decibels per linear band, so memory is constant. A band has content when the 95th percentile of
-// its blocks with speech (of all blocks when none has) is within 55 dB of the strongest band and
+// its blocks with speech (of all blocks when a second of it is lacking) is within 55 dB of the strongest band and
 // stands above the recording's noise by 10 dB, or 4 dB where the noise lies under the log floor.
 // The noise is the 10th percentile over all blocks, averaged over groups of 8 bands, in the
 // quietest group; groups above 7.2 kHz are left out, since converters from other rates fade out
