@@ -132,6 +132,21 @@ py::array_t<T> ArrayOf(const std::vector<T>& values, std::vector<py::ssize_t> sh
   return array;
 }
 
+// Holds a session for one thread while it lives, if nobody else does.
+struct Claim {
+  explicit Claim(std::atomic<bool>* flag) : busy(flag), granted(!flag->exchange(true)) {}
+  ~Claim() {
+    if (granted) *busy = false;
+  }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+  std::atomic<bool>* busy;
+  const bool granted;
+};
+
+[[noreturn]] void RaiseBusy() { RaiseUsage("this session is in use by another thread: give each thread its own"); }
+
 // The session with its thread rule enforced: a second thread gets an error instead of a race.
 class BoundSession {
  public:
@@ -176,6 +191,8 @@ class BoundSession {
   }
 
   py::dict Extracted() {
+    const Claim claim(&busy_);
+    if (!claim.granted) RaiseBusy();
     constexpr py::ssize_t kSide = avg::spec::video::canvas_px;
     py::list tracks;
     for (const auto& track : session_->extracted()) {
@@ -201,16 +218,12 @@ class BoundSession {
   template <typename Operation>
   void Run(Operation operation) {
     Status status = Status::kOk;
-    bool busy = false;
-    {
+    const Claim claim(&busy_);
+    if (claim.granted) {
       const py::gil_scoped_release release;
-      busy = busy_.exchange(true);
-      if (!busy) {
-        status = operation();
-        busy_ = false;
-      }
+      status = operation();
     }
-    if (busy) RaiseUsage("this session is in use by another thread: give each thread its own");
+    if (!claim.granted) RaiseBusy();
     Check(status, session_->last_error());
   }
 
