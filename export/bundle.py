@@ -161,7 +161,7 @@ def main() -> int:
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--checkpoint", type=Path, default=Path("export/checkpoints/joint.pt"))
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
-    parser.add_argument("--windows", type=Path, default=Path("runs/work/windows"))
+    parser.add_argument("--windows", type=Path, default=Path("runs/store/windows"))
     parser.add_argument("--out", type=Path, default=Path("avguard/models/default"))
     parser.add_argument("--peak-weight", type=float, default=0.3)
     args = parser.parse_args()

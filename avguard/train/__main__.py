@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--data", type=Path, default=Path(shared) / "data", help="folder with clips.csv and speech.csv")
     parser.add_argument("--run", type=Path, default=Path("runs/joint"), help="folder of the run")
-    parser.add_argument("--work", type=Path, default=Path("runs/work"), help="folder of cached tensors and windows")
+    parser.add_argument("--work", type=Path, default=Path("runs/store"), help="folder of cached tensors and windows")
     parser.add_argument("--produce-minutes", type=float, default=60.0, help="how long to make fresh windows")
     parser.add_argument("--head-start-minutes", type=float, default=12.0, help="windows made before fitting starts")
     parser.add_argument("--produce-seed", type=int, default=0)

@@ -7,6 +7,7 @@ again, it goes on with the round it was in.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from dataclasses import dataclass
@@ -135,6 +136,4 @@ def _write_round(
 
 def hash_of(text: str) -> int:
     """A number for a name that is the same in every process."""
-    import hashlib
-
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")

@@ -7,6 +7,7 @@ sound variant meets every picture variant of the same moment.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,8 +74,6 @@ class CachedClip:
 
 def load_clip(folder: Path) -> CachedClip:
     """Read one cached clip; canvases stay on disk until they are used."""
-    import json
-
     meta = json.loads((folder / "meta.json").read_text())
 
     def array(name: str) -> NDArray:

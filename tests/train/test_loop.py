@@ -36,7 +36,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
     for part in ("train", "validation"):
         write_shard(store / part / "video", "a", encode_video(videos))
         write_shard(store / part / "audio", "a", encode_audio(sounds))
-    # A forged window needs its forged sound, and the other way round.
     return data, store, tmp_path / "run"
 
 
