@@ -340,8 +340,7 @@ Status Session::RunWindow(int64_t first, Track* track, bool sound) {
   event.end_us = (first + kFrames) * kPeriodUs;
   const Calibration& calibration = model_->calibration;
   for (size_t head = 0; head < kHeads; ++head) {
-    const bool judged = (head == kAudio || score.face) && (head == kVideo || score.speech);
-    if (!judged) continue;
+    if (!score.Judged(head)) continue;
     event.scores[head] = 1 / (1 + std::exp(-(calibration.scale[head] * score.logits[head] + calibration.bias[head])));
   }
   events_.push_back(event);

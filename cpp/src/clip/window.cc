@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "avg_spec.h"
+#include "luma.h"
 
 namespace avg {
 namespace {
@@ -11,9 +12,6 @@ namespace {
 constexpr int kFrames = spec::window::frames;
 constexpr int kSide = spec::video::canvas_px;
 constexpr int kArea = kSide * kSide;
-
-// Rec. 601 luma, rounded: the same weights as video/warp.h, restated here because stations stand alone.
-int LumaOf(const uint8_t* rgb) { return (77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8; }
 
 float Scaled(int level) {
   return (static_cast<float>(level) - static_cast<float>(spec::video::pixel_mean)) *
@@ -27,7 +25,7 @@ void PackFace(const uint8_t* canvas, const uint8_t* next, float* out) {
     out[kArea + i] = Scaled(rgb[1]);
     out[2 * kArea + i] = Scaled(rgb[2]);
     out[3 * kArea + i] =
-        static_cast<float>(LumaOf(next + 3 * i) - LumaOf(rgb)) * static_cast<float>(spec::video::difference_scale);
+        static_cast<float>(Luma(next + 3 * i) - Luma(rgb)) * static_cast<float>(spec::video::difference_scale);
   }
 }
 
@@ -35,7 +33,7 @@ void PackMouth(const uint8_t* canvas, float* out) {
   constexpr int kMouth = spec::video::mouth_px;
   for (int y = 0; y < kMouth; ++y) {
     const uint8_t* row = canvas + 3 * ((y + spec::video::mouth_top_px) * kSide + spec::video::mouth_left_px);
-    for (int x = 0; x < kMouth; ++x) *out++ = Scaled(LumaOf(row + 3 * x));
+    for (int x = 0; x < kMouth; ++x) *out++ = Scaled(Luma(row + 3 * x));
   }
 }
 

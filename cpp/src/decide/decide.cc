@@ -13,19 +13,13 @@ constexpr double kPeriodS = spec::video::period_us * 1e-6;
 
 double Sigmoid(double logit) { return 1 / (1 + std::exp(-logit)); }
 
-bool Judged(const WindowScore& window, size_t head) {
-  if (head == kVideo) return window.face;
-  if (head == kAudio) return window.speech;
-  return window.face && window.speech;
-}
-
 // Mean of the judged windows' logits, drawn towards the worst one by peak_weight, then calibrated.
 std::optional<double> ClipLogit(const std::vector<const WindowScore*>& windows, size_t head,
                                 const Calibration& calibration) {
   double sum = 0, peak = -1e30;
   int64_t count = 0;
   for (const WindowScore* window : windows) {
-    if (!Judged(*window, head)) continue;
+    if (!window->Judged(head)) continue;
     sum += window->logits[head];
     peak = std::max<double>(peak, window->logits[head]);
     ++count;

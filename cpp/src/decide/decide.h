@@ -19,6 +19,9 @@ struct WindowScore {
   PerHead<float> logits{};
   PerHead<std::array<float, kSteps>> steps{};
   std::array<float, 2 * kLags + 1> similarity{};  // mean cosine of lips and voice, by lag of the voice
+
+  // Whether there was enough of what this head looks at.
+  bool Judged(size_t head) const { return (head == kAudio || face) && (head == kVideo || speech); }
 };
 
 // Facts about a track that the windows do not carry.

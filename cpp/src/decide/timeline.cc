@@ -12,15 +12,11 @@ constexpr int64_t kStepUs = static_cast<int64_t>(kFramesPerStep) * spec::video::
 constexpr size_t kShortestSegmentSteps = 2;
 constexpr size_t kLongestGapSteps = 2;
 
-bool Judged(const WindowScore& window, size_t head) {
-  return (head == kAudio || window.face) && (head == kVideo || window.speech);
-}
-
 std::vector<Score> Curve(const std::vector<const WindowScore*>& windows, size_t head, const Calibration& calibration,
                          int64_t first_index, size_t steps) {
   std::vector<double> sum(steps, 0), count(steps, 0);
   for (const WindowScore* window : windows) {
-    if (!Judged(*window, head)) continue;
+    if (!window->Judged(head)) continue;
     // Windows start on the grid; the last one may start between steps and is rounded to the nearest.
     const int64_t start = (window->first_index - first_index + kFramesPerStep / 2) / kFramesPerStep;
     for (int i = 0; i < kSteps; ++i) {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "avg_spec.h"
-#include "video/warp.h"
+#include "luma.h"
 
 namespace avg {
 namespace {

@@ -14,9 +14,4 @@ enum class Border : uint8_t { kReplicate, kBlack };
 void WarpToRgb(const Image& image, const Affine& to_upright, int32_t out_width, int32_t out_height, Border border,
                uint8_t* rgb);
 
-// Rec. 601 luma of an RGB pixel, rounded.
-inline uint8_t Luma(const uint8_t* rgb) {
-  return static_cast<uint8_t>((77 * rgb[0] + 150 * rgb[1] + 29 * rgb[2] + 128) >> 8);
-}
-
 }  // namespace avg
