@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m avguard.train``: clips in, checkpoint out, resumable at every step.
 
-Without a step name everything runs in order: cache the clips' tensors, make windows in the background, fit.
+Without a step name everything runs in order: cache the clips' tensors, train the forge's generators, make windows in
+the background, fit.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from avguard.train.loop import Settings, Trainer
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m avguard.train", description=__doc__)
-    parser.add_argument("step", nargs="?", choices=("all", "cache", "produce", "fit"), default="all")
+    parser.add_argument("step", nargs="?", choices=("all", "cache", "generators", "produce", "fit"), default="all")
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--data", type=Path, default=Path(shared) / "data", help="folder with clips.csv and speech.csv")
     parser.add_argument("--run", type=Path, default=Path("runs/joint"), help="folder of the run")
     parser.add_argument("--work", type=Path, default=Path("runs/store"), help="folder of cached tensors and windows")
     parser.add_argument("--produce-minutes", type=float, default=60.0, help="how long to make fresh windows")
     parser.add_argument("--head-start-minutes", type=float, default=12.0, help="windows made before fitting starts")
+    parser.add_argument("--generator-minutes", type=float, default=10.0, help="training time of each generator")
     parser.add_argument("--produce-seed", type=int, default=0)
     parser.add_argument("--everything", action="store_true", help="train on the validation sources too")
     for field in fields(Settings):
@@ -51,6 +53,10 @@ def main() -> int:
 
         for failure in build_cache(args.data, args.work / "cache", ("train",)):
             print(f"\nnot cached: {failure}", file=sys.stderr)
+    if args.step in ("all", "generators"):
+        from avguard.train.generators import train_generators
+
+        train_generators(args.data, args.work / "cache", args.work / "generators", args.generator_minutes)
     producer = None
     if args.step == "produce":
         _produce(args, args.produce_minutes)

@@ -32,14 +32,15 @@ class Batch:
     in_sync: NDArray[np.bool_]
 
 
+# Shares of draws; a forged draw brings its original along, so that what tells them apart is the forgery alone.
 MIX = {
-    "bona_fide": 0.30,
-    "forged_video": 0.12,
-    "forged_audio": 0.12,
-    "forged_both": 0.06,
-    "mismatch": 0.08,
-    "given_fake": 0.22,
-    "sound_alone": 0.10,
+    "bona_fide": 0.16,
+    "forged_video": 0.14,
+    "forged_audio": 0.10,
+    "forged_both": 0.05,
+    "mismatch": 0.10,
+    "given_fake": 0.27,
+    "sound_alone": 0.18,
 }
 MODALITY_DROPOUT = 0.06
 VIEW_DROPOUT = 0.10
@@ -118,11 +119,16 @@ class Sampler:
         forged = video_family != ""
         paired = np.array([k in self._sounds["plain"] for k in self._key])
         revoiced = np.array([k in self._sounds["forged"] for k in self._key])
+        self._forged = forged
+        self._originals: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for i in np.flatnonzero(real & ~forged):
+            self._originals[self._key[i]].append(int(i))
+        has_original = np.array([k in self._originals for k in self._key])
         self._groups = {
             "real": self._weighted(np.flatnonzero(real & ~forged & paired)),
-            "real_revoiced": self._weighted(np.flatnonzero(real & ~forged & revoiced)),
-            "forged": self._weighted(np.flatnonzero(forged & paired)),
-            "forged_revoiced": self._weighted(np.flatnonzero(forged & revoiced)),
+            "real_revoiced": self._weighted(np.flatnonzero(real & ~forged & paired & revoiced)),
+            "forged": self._weighted(np.flatnonzero(forged & paired & has_original)),
+            "forged_revoiced": self._weighted(np.flatnonzero(forged & paired & revoiced & has_original)),
             "given": self._weighted(np.flatnonzero(~real & paired)),
         }
         sounds = np.arange(len(audio_clip))
@@ -149,8 +155,21 @@ class Sampler:
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
         """A batch of ``size`` windows."""
         kinds = rng.choice(list(MIX), size, p=np.array(list(MIX.values())))
-        chosen = [self._draw_one(str(kind), rng) for kind in kinds]
-        return self._assemble(chosen, rng)
+        chosen: list[tuple[int, int, str]] = []
+        for kind in kinds:
+            chosen.append(self._draw_one(str(kind), rng))
+            if kind.startswith("forged"):
+                video = self._original(chosen[-1][0], rng)
+                chosen.append((video, self._sound("plain", video, rng), "bona_fide"))
+        return self._assemble(chosen[:size], rng)
+
+    def _original(self, video: int, rng: np.random.Generator) -> int:
+        """The bona fide window that ``video`` was forged from; itself when its picture was not touched."""
+        if not self._forged[video]:
+            return video
+        if video and not self._forged[video - 1] and self._key[video - 1] == self._key[video]:
+            return video - 1  # written next to each other: the same augmentation
+        return int(rng.choice(self._originals[self._key[video]]))
 
     def _pick(self, group: str, rng: np.random.Generator) -> int:
         ids, weight = self._groups[group]

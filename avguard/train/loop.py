@@ -23,7 +23,7 @@ from avguard.evaluate.metrics import auc
 from avguard.spec import load_spec
 from avguard.train.dataset import Batch, Sampler
 from avguard.train.losses import alignment_loss, masked_bce
-from avguard.train.model import JointModel
+from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.store import Pool
 
 SPEC = load_spec()
@@ -36,6 +36,7 @@ class Settings:
     minutes: float = 60.0
     batch: int = 32
     learning_rate: float = 1.5e-3
+    trunk_rate: float = 0.35  # learning rate of the ImageNet trunks, as a share of the others'
     weight_decay: float = 0.1
     warmup: float = 0.03
     smoothing: float = 0.04
@@ -159,10 +160,17 @@ class Trainer:
         self.sampler = Sampler(self.video, self.audio, sources, {n: r.kind for n, r in names.items()})
         self.model = JointModel(width=settings.width, dropout=settings.dropout)
         self.model = self.model.to(settings.device, memory_format=torch.channels_last)
+        trunks = {id(p) for trunk in pretrained_trunks(self.model) for p in trunk.parameters()}
         self.ema = Ema(self.model, settings.ema)
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        rest = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decay, "weight_decay": settings.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        groups = [
+            {
+                "params": [p for p in self.model.parameters() if (id(p) in trunks) == slow and (p.ndim > 1) == decayed],
+                "weight_decay": settings.weight_decay if decayed else 0.0,
+                "rate": settings.trunk_rate if slow else 1.0,
+            }
+            for slow in (False, True)
+            for decayed in (True, False)
+        ]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
         self.rng = np.random.default_rng(settings.seed)
         self.step, self.elapsed_s, self.best = 0, 0.0, 0.0
@@ -202,7 +210,7 @@ class Trainer:
         settings = self.settings
         rate = learning_rate(settings, self.elapsed_s / (60 * settings.minutes))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate"]
         self.model.train()
         inputs = [torch.from_numpy(x).to(settings.device) for x in batch.inputs]
         window, steps, embed_video, embed_audio = self.model(*inputs)

@@ -4,7 +4,8 @@
 After Zhou & Lim, "Joint Audio-Visual Deepfake Detection" (ICCV 2021): each stream has its own label, and the
 sync-stream reads both at three depths, fine to coarse, at equal time steps. The paper's backbones are not public; the
 ones here are our own, chosen so that the whole graph lowers to a single XNNPACK delegate: every tensor is 4-D, time
-is the width of ``(N, C, 1, T)``, frames are folded into the batch, and no module is called twice.
+is the width of ``(N, C, 1, T)``, frames are folded into the batch, and no module is called twice. Both streams start
+from an ImageNet trunk (``backbone``), which ``width`` leaves alone: half an hour of real faces teaches no eye to see.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from avguard.errors import UsageError
 from avguard.spec import load_spec
+from avguard.train.backbone import TAP_CHANNELS, Trunk, load_imagenet
 
 SPEC = load_spec()
 FRAMES = SPEC.window.frames
@@ -23,6 +25,8 @@ STEPS = SPEC.window.steps
 FACES = FRAMES // SPEC.video.face_every
 AUDIO_FRAMES = FRAMES * SPEC.audio.frames_per_video_frame
 STREAMS = ("video", "audio", "sync")
+# One face of so many passes the heavy trunk; the others only the light net.
+LOOK_EVERY = 3
 
 INPUT_SHAPES: dict[str, tuple[int, ...]] = {
     "face": (FACES, 4, SPEC.video.canvas_px, SPEC.video.canvas_px),
@@ -91,25 +95,33 @@ class Separable(nn.Module):
 
 
 class FaceNet(nn.Module):
-    """Aligned faces (N, 12, 4, 112, 112) -> (N, C, 1, 12): shape features joined with early texture features."""
+    """Aligned faces (N, 12, 4, 112, 112) -> (N, C, 1, 12).
+
+    Every face passes a light net that also sees the difference to the frame before; one face of three passes the
+    ImageNet trunk, whose taps are all kept: blending and generator artefacts are fine grain, people are not.
+    """
 
     def __init__(self, width: float) -> None:
         super().__init__()
-        a, b, c, d = (scaled(x, width) for x in (16, 24, 40, 80))
-        self.texture_channels = scaled(16, width)
-        self.channels = d + self.texture_channels
-        self.early = nn.Sequential(conv(4, a, 3, 2), Separable(a, b, stride=2))
-        # Blending and generator artefacts are fine grain that later strides average away: they leave here.
-        self.texture = conv(b, self.texture_channels)
-        self.late = nn.Sequential(
-            Separable(b, c, stride=2), Separable(c, c), Separable(c, d, stride=2), Separable(d, d)
+        a, b, c, d = (scaled(x, width) for x in (16, 24, 32, 48))
+        self.channels = d + scaled(96, width)
+        self.light = nn.Sequential(
+            conv(4, a, 3, 2), Separable(a, b, stride=2), Separable(b, c, stride=2), Separable(c, d, stride=2)
         )
+        self.trunk = Trunk(3, taps=3)
+        # A look answers for the three steps around it, each by its own weights.
+        self.look = conv(sum(TAP_CHANNELS[:3]), LOOK_EVERY * scaled(96, width))
 
     def forward(self, face: Tensor) -> Tensor:
         n, frames, channels, height, width = face.shape
-        x = self.early(face.reshape(n * frames, channels, height, width))
-        y = torch.cat([pool(self.late(x)), pool(self.texture(x))], 1)
-        return y.reshape(n, frames, self.channels, 1).permute(0, 2, 3, 1)
+        seen = frames // LOOK_EVERY
+        light = pool(self.light(face.reshape(n * frames, channels, height, width)))
+        light = light.reshape(n, frames, -1, 1).permute(0, 2, 3, 1)
+        middle = channels * (LOOK_EVERY // 2)
+        looks = face.reshape(n * seen, LOOK_EVERY * channels, height, width)[:, middle : middle + 3]
+        looked = self.look(torch.cat([pool(tap) for tap in self.trunk(looks)], 1))
+        looked = looked.reshape(n, frames, -1, 1).permute(0, 2, 3, 1)
+        return torch.cat([light, looked], 1)
 
 
 class MouthNet(nn.Module):
@@ -151,34 +163,48 @@ class VideoStream(nn.Module):
         return one, two, self.tap3(torch.cat([self.down(two), self.face(face)], 1))
 
 
+class Collapse(nn.Module):
+    """All bands that are left into one, by kernels that span them: artefacts are local to bands. Bands -> 1."""
+
+    def __init__(self, inputs: int, outputs: int, bands: int, kernels: int = 2) -> None:
+        super().__init__()
+        inner = kernels * inputs
+        self.net = nn.Sequential(
+            nn.Conv2d(inputs, inner, (bands, 1), groups=inputs, bias=False),
+            nn.BatchNorm2d(inner), nn.ReLU(inplace=True), conv(inner, outputs),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x)
+        return out
+
+
 class AudioStream(nn.Module):
     """mel, linear -> taps (N, C, 1, T) at T = 48, 24 and 12; ``channels`` names C of each.
 
-    Frequency is collapsed by kernels that span all bands left, never by a mean: vocoder artefacts are local to bands.
+    The ImageNet trunk reads the linear bands as a picture: its strides turn 192 frames into just these three depths.
+    The mel bands, finer where voices have their formants, join at the first tap for the alignment with the lips.
     """
 
     def __init__(self, width: float) -> None:
         super().__init__()
-        stem, a, b, c, d, e = (scaled(x, width) for x in (8, 24, 48, 64, 80, 96))
+        stem, voice = scaled(8, width), scaled(32, width)
         fine, coarse = scaled(96, width), scaled(128, width)
         self.channels = (fine, fine, coarse)
-        fold = SPEC.audio.linear_bands // SPEC.audio.mel_bands
-        self.mel = conv(1, stem, 3)
-        self.linear = conv(1, stem, 3, (fold, 1))
-        self.body = nn.Sequential(
-            Separable(2 * stem, a, stride=2), Separable(a, b, stride=2), Separable(b, b), Separable(b, c, stride=(2, 1))
+        bands = SPEC.audio.linear_bands // 4
+        self.mel = nn.Sequential(
+            conv(1, stem, 3, 2), Separable(stem, voice, stride=2), Collapse(voice, voice, SPEC.audio.mel_bands // 4, 1)
         )
-        bands = SPEC.audio.mel_bands // 8
-        self.tap1 = conv(c, fine, (bands, 1), pad=False)
-        self.down2 = nn.Sequential(Separable(c, d, stride=2), Separable(d, d))
-        self.tap2 = conv(d, fine, (bands // 2, 1), pad=False)
-        self.down3 = Separable(d, e, stride=(1, 2))
-        self.tap3 = nn.Sequential(conv(e, coarse, (bands // 2, 1), pad=False), Separable(coarse, coarse, (1, 3)))
+        self.trunk = Trunk(1)
+        self.tap1 = Collapse(TAP_CHANNELS[0], voice, bands)
+        self.join = conv(2 * voice, fine)
+        self.tap2 = Collapse(TAP_CHANNELS[1], fine, bands // 2)
+        self.tap3 = Collapse(TAP_CHANNELS[3], coarse, bands // 4)
 
     def forward(self, mel: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = self.body(torch.cat([self.mel(mel), self.linear(linear)], 1))
-        y = self.down2(x)
-        return self.tap1(x), self.tap2(y), self.tap3(self.down3(y))
+        fine, middle, _, coarse = self.trunk(linear)
+        one = self.join(torch.cat([self.tap1(fine), self.mel(mel)], 1))
+        return one, self.tap2(middle), self.tap3(coarse)
 
 
 class LagProduct(nn.Module):
@@ -331,6 +357,14 @@ class JointModel(nn.Module):
             window.append(w)
             steps.append(s)
         return torch.cat(window, 1), torch.cat(steps, 1)
+
+
+def pretrained_trunks(model: JointModel) -> list[Trunk]:
+    """The trunks of ``model``, now with ImageNet weights."""
+    trunks = [module for module in model.modules() if isinstance(module, Trunk)]
+    for trunk in trunks:
+        load_imagenet(trunk)
+    return trunks
 
 
 def random_inputs(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:

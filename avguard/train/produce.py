@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.train import windows as w
 from avguard.train.cache import folder_of
+from avguard.train.forge.learned import install
 from avguard.train.splits import part_of
 from avguard.train.store import encode_audio, encode_video, write_shard
 
@@ -51,9 +53,12 @@ def make_variants(row: Row, clip: w.CachedClip, donor: w.CachedClip, rng: np.ran
     starts = some(w.window_starts(clip, rng), most, rng)
     video: list[w.VideoWindow | None] = []
     if len(clip.indices):
-        video += [w.plain_video(clip, start, label_of(row.video), rng) for start in starts]
-        if row.kind == "real":
-            video += [w.forged_video(clip, start, donor, rng) for start in starts]
+        # A forged window and its original pass the very same augmentation: what differs is the forgery alone.
+        seeds = [int(s) for s in rng.integers(1 << 62, size=len(starts))]
+        for start, seed in zip(starts, seeds, strict=True):
+            video.append(w.plain_video(clip, start, label_of(row.video), np.random.default_rng(seed)))
+            if row.kind == "real":
+                video.append(w.forged_video(clip, start, donor, rng, seed))
     audio: list[w.AudioWindow] = []
     for _ in range(PLAIN_TAKES):
         audio += w.audio_variant(clip, starts, label_of(row.audio), rng, forge=False)
@@ -75,12 +80,15 @@ def produce(
 ) -> None:
     """Write validation shards once, then rounds of training shards until ``minutes`` have passed.
 
+    The generators that the forge uses are read from ``generators`` beside ``store``.
     ``everything``: train on the validation sources too (for the model that ships after it was chosen).
     """
     rows = [r for r in read_manifest(data) if (folder_of(cache, r) / "meta.json").exists()]
     held_out = [r for r in rows if part_of(r) == "validation"]
     training = [r for r in rows if part_of(r) == "train" or (everything and part_of(r) == "validation")]
     deadline = time.monotonic() + 60 * minutes
+    install(store.parent / "generators")
+    torch.set_num_threads(1)
     _write_round(store / "validation", "v", held_out, cache, None, deadline, seed, most)
     for number in range(10_000):
         if time.monotonic() > deadline:

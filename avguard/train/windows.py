@@ -140,8 +140,10 @@ def window_label(steps: Floats) -> float:
     return 1.0 if share >= 0.25 else 0.0 if share == 0 else UNKNOWN
 
 
-def forged_video(clip: CachedClip, start: int, donor: CachedClip, rng: np.random.Generator) -> VideoWindow | None:
-    """A pseudo-fake of one real window, augmented like everything else."""
+def forged_video(
+    clip: CachedClip, start: int, donor: CachedClip, rng: np.random.Generator, augmentation: int
+) -> VideoWindow | None:
+    """A pseudo-fake of one real window; ``augmentation`` seeds what is done to it afterwards."""
     own, other = gather(clip, start), None
     if own is None:
         return None
@@ -153,7 +155,7 @@ def forged_video(clip: CachedClip, start: int, donor: CachedClip, rng: np.random
     family = None if donated else "self_blend"
     fake = forge_video(np.asarray(own[0]), own[1], rng, family=family, donor=donated)
     steps = per_step(fake.frame_fake)
-    canvases, points = augment_video(fake.canvases, fake.points, rng)
+    canvases, points = augment_video(fake.canvases, fake.points, np.random.default_rng(augmentation))
     packed = pack_video(clip.name, start, canvases, points, own[2], window_label(steps), fake.family)
     return replace(packed, steps=steps, breaks_sync=steps * float(fake.breaks_sync))
 

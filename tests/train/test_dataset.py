@@ -88,6 +88,27 @@ def test_sound_alone_has_only_an_audio_label(sampler: Sampler) -> None:
         assert np.isnan(row[[VIDEO, SYNC, DESYNC]]).all()
 
 
+def test_a_forged_window_brings_its_original_along(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avguard.train.dataset.MIX", {"forged_video": 1.0})
+    monkeypatch.setattr("avguard.train.dataset.MODALITY_DROPOUT", 0.0)
+    batch = sampler.draw(16, np.random.default_rng(1))
+    assert batch.window[:, VIDEO].tolist() == [1, 0] * 8
+    assert batch.in_sync.tolist() == [False, True] * 8
+
+
+def test_the_original_is_the_neighbour_that_shares_its_augmentation(sampler: Sampler) -> None:
+    rng = np.random.default_rng(0)
+    keys = sampler._key
+    forged = [i for i, f in enumerate(sampler._forged) if f]
+    assert forged
+    for i in forged:
+        original = sampler._original(i, rng)
+        assert keys[original] == keys[i]
+        assert not sampler._forged[original]
+    plain = next(i for i, f in enumerate(sampler._forged) if not f)
+    assert sampler._original(plain, rng) == plain
+
+
 def test_a_batch_is_whole_and_repeats_by_seed(sampler: Sampler) -> None:
     one, two = (sampler.draw(16, np.random.default_rng(5)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one.inputs, two.inputs, strict=True))

@@ -116,23 +116,27 @@ def _fitted(points: Floats, frames: int) -> Floats:
     return points[np.where(walk < len(points), walk, 2 * len(points) - 2 - walk)]
 
 
-def _alone(forge: Callable[[Pixels, Floats, np.random.Generator], Forged]) -> Callable[[_Job], Forged]:
+Family = Callable[[_Job], Forged]
+
+
+def alone(forge: Callable[[Pixels, Floats, np.random.Generator], Forged]) -> Family:
+    """A family that needs nothing but the window."""
     return lambda job: forge(job.canvases, job.points, job.rng)
 
 
-FAMILIES: dict[str, Callable[[_Job], Forged]] = {
-    "self_blend": _alone(self_blend),
-    "time_shift_blend": _alone(time_shift_blend),
-    "low_res_mouth": _alone(low_res_mouth),
+FAMILIES: dict[str, Family] = {
+    "self_blend": alone(self_blend),
+    "time_shift_blend": alone(time_shift_blend),
+    "low_res_mouth": alone(low_res_mouth),
     "other_moment_mouth": _other_moment,
     "lip_reenact": _reenact,
     "face_swap": _swap,
     "still_animation": _animate,
-    "over_smooth": _alone(over_smooth),
-    "denoise_time": _alone(denoise_time),
-    "texture_flicker": _alone(texture_flicker),
-    "upsample_artefacts": _alone(upsample_artefacts),
-    "autoencoder_like": _alone(autoencoder_like),
+    "over_smooth": alone(over_smooth),
+    "denoise_time": alone(denoise_time),
+    "texture_flicker": alone(texture_flicker),
+    "upsample_artefacts": alone(upsample_artefacts),
+    "autoencoder_like": alone(autoencoder_like),
 }
 
 # Shares, not a measurement: blends and mouths are what the literature found to transfer; textures add kinds.
