@@ -12,6 +12,7 @@ from typing import cast
 import av
 import numpy as np
 from av.buffer import Buffer
+from av.sidedata.sidedata import SideDataContainer
 from numpy.typing import NDArray
 
 from avguard.media.wire import plane_shapes
@@ -79,8 +80,11 @@ def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
 
     The display matrix (ISO/IEC 14496-12, 8.3.2) maps stored (x, y) to shown (a x + c y, b x + d y), y downwards.
     """
+    # Not frame.side_data: the frame keeps what that returns, which keeps the frame, pixels and all, until the cycle
+    # collector runs. PyAV's stub does not know the argument.
+    side_data = SideDataContainer(frame)  # type: ignore[call-arg]
     try:
-        raw = memoryview(cast("Mapping[str, Buffer]", frame.side_data)["DISPLAYMATRIX"])
+        raw = memoryview(cast("Mapping[str, Buffer]", side_data)["DISPLAYMATRIX"])
         a, b, _, c, d = struct.unpack_from("=5i", raw)
     except (KeyError, struct.error):
         return UPRIGHT
