@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "video/yuv_row.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+// Only these functions are compiled for AVX2: the library itself runs on every x86-64.
+#define AVG_AVX2 __attribute__((target("avx2")))
+
+namespace avg {
+namespace {
+
+using Lanes = __m256i;  // 32 bits for each of the pixels
+
+AVG_AVX2 inline Lanes All(int32_t value) { return _mm256_set1_epi32(value); }
+
+// The same as Channel::Inside.
+class Gatherer {
+ public:
+  AVG_AVX2 explicit Gatherer(const Channel& channel)
+      : above_(reinterpret_cast<const int*>(channel.data)),
+        below_(reinterpret_cast<const int*>(channel.data + channel.stride)),
+        stride_(All(static_cast<int32_t>(channel.stride))),
+        step_(All(channel.step)) {
+    // Of every 4 gathered bytes, a pixel and its right neighbour become 16 bits each.
+    const auto next = static_cast<char>(channel.step);
+    const __m128i first =
+        _mm_setr_epi8(0, -1, next, -1, 4, -1, 4 + next, -1, 8, -1, 8 + next, -1, 12, -1, 12 + next, -1);
+    pick_ = _mm256_broadcastsi128_si256(first);
+  }
+
+  AVG_AVX2 Lanes At(Lanes x, Lanes y) const {
+    const Lanes column = _mm256_mullo_epi32(_mm256_srai_epi32(x, kFixedBits), step_);
+    const Lanes offset = _mm256_add_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(y, kFixedBits), stride_), column);
+    const Lanes mask = All(kWeightOne - 1);
+    const Lanes fx = _mm256_and_si256(_mm256_srli_epi32(x, kWeightBits), mask);
+    const Lanes fy = _mm256_and_si256(_mm256_srli_epi32(y, kWeightBits), mask);
+    // 16 bits for the left weight below 16 bits for the right one.
+    const Lanes weights = _mm256_or_si256(_mm256_slli_epi32(fx, 16), _mm256_sub_epi32(All(kWeightOne), fx));
+    const Lanes upper = Blend(_mm256_i32gather_epi32(above_, offset, 1), weights);
+    const Lanes lower = Blend(_mm256_i32gather_epi32(below_, offset, 1), weights);
+    const Lanes difference = _mm256_mullo_epi32(_mm256_sub_epi32(lower, upper), fy);
+    return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(upper, kWeightBits), difference), kWeightBits);
+  }
+
+ private:
+  AVG_AVX2 Lanes Blend(Lanes bytes, Lanes weights) const {
+    return _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, pick_), weights);
+  }
+
+  const int* above_;
+  const int* below_;
+  Lanes stride_, step_, pick_;
+};
+
+AVG_AVX2 inline Lanes Times(Lanes value, int32_t factor) { return _mm256_mullo_epi32(value, All(factor)); }
+
+// A level from 18 fraction bits.
+AVG_AVX2 inline Lanes Level(Lanes value) {
+  return _mm256_min_epi32(_mm256_max_epi32(_mm256_srai_epi32(value, 18), All(0)), All(255));
+}
+
+// 24 bytes of RGB.
+AVG_AVX2 inline void Store(const YuvToRgb& yuv, Lanes luma, Lanes u, Lanes v, uint8_t* rgb) {
+  luma = _mm256_sub_epi32(luma, All(yuv.luma_offset << 4));
+  u = _mm256_sub_epi32(u, All(128 << 4));
+  v = _mm256_sub_epi32(v, All(128 << 4));
+  const Lanes y = _mm256_add_epi32(Times(luma, yuv.luma_gain), All(1 << 17));
+  const Lanes red = Level(_mm256_add_epi32(y, Times(v, yuv.red_v)));
+  const Lanes green = Level(_mm256_add_epi32(y, _mm256_add_epi32(Times(u, yuv.green_u), Times(v, yuv.green_v))));
+  const Lanes blue = Level(_mm256_add_epi32(y, Times(u, yuv.blue_u)));
+  const Lanes pixels = _mm256_or_si256(red, _mm256_or_si256(_mm256_slli_epi32(green, 8), _mm256_slli_epi32(blue, 16)));
+  const __m128i three_of_four = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+  uint8_t bytes[32];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes),
+                      _mm256_shuffle_epi8(pixels, _mm256_broadcastsi128_si256(three_of_four)));
+  std::memcpy(rgb, bytes, 12);
+  std::memcpy(rgb + 12, bytes + 16, 12);
+}
+
+AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count,
+                  uint8_t* rgb) {
+  const Gatherer luma(source.channel[0]), u(source.channel[1]), v(source.channel[2]);
+  const int32_t taps_in_all = taps.per_axis * taps.per_axis;
+  // Sums are below 2^24 and far enough from whole quotients for this to round down as an integer division does.
+  const __m256 unit = _mm256_set1_ps(static_cast<float>(taps_in_all * kFinest));
+  for (int32_t done = 0; done < count; done += kYuvBlock) {
+    const int32_t at = std::min(done, count - kYuvBlock);
+    const Lanes px = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + at));
+    const Lanes py = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(y + at));
+    Lanes sum = All(0);
+    for (int32_t i = 0; i < taps_in_all; ++i) {
+      sum = _mm256_add_epi32(sum, luma.At(_mm256_add_epi32(px, All(taps.x[i])), _mm256_add_epi32(py, All(taps.y[i]))));
+    }
+    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
+    const Lanes chroma_x = _mm256_srai_epi32(px, 1);
+    const Lanes chroma_y = _mm256_srai_epi32(_mm256_sub_epi32(py, All(kFixedOne / 2)), 1);
+    Store(source.yuv, mean, _mm256_srai_epi32(u.At(chroma_x, chroma_y), 4),
+          _mm256_srai_epi32(v.At(chroma_x, chroma_y), 4), rgb + 3 * at);
+  }
+}
+
+bool Addressable(const Channel& channel) { return channel.stride <= INT32_MAX / (channel.height + 1); }
+
+}  // namespace
+
+bool CanSampleYuvRow(const Source& source) {
+  static const bool supported = __builtin_cpu_supports("avx2") != 0;
+  return supported && source.planar && Addressable(source.channel[0]) && Addressable(source.channel[1]) &&
+         Addressable(source.channel[2]);
+}
+
+void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count,
+                  uint8_t* rgb) {
+  Row(source, taps, x, y, count, rgb);
+}
+
+}  // namespace avg
+
+#else
+
+namespace avg {
+
+bool CanSampleYuvRow(const Source&) { return false; }
+void SampleYuvRow(const Source&, const Taps&, const int32_t*, const int32_t*, int32_t, uint8_t*) {}
+
+}  // namespace avg
+
+#endif
