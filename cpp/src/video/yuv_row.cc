@@ -17,13 +17,27 @@ using Lanes = __m256i;  // 32 bits for each of the pixels
 
 AVG_AVX2 inline Lanes All(int32_t value) { return _mm256_set1_epi32(value); }
 
-// The same as Channel::Inside.
+// Positions split into whole pixels and weights.
+struct Position {
+  Lanes column, row, across, fy;
+
+  AVG_AVX2 Position(Lanes x, Lanes y)
+      : column(_mm256_srai_epi32(x, kFixedBits)), row(_mm256_srai_epi32(y, kFixedBits)) {
+    const Lanes mask = All(kWeightOne - 1);
+    const Lanes fx = _mm256_and_si256(_mm256_srli_epi32(x, kWeightBits), mask);
+    // 16 bits for the left weight below 16 bits for the right one.
+    across = _mm256_or_si256(_mm256_slli_epi32(fx, 16), _mm256_sub_epi32(All(kWeightOne), fx));
+    fy = _mm256_and_si256(_mm256_srli_epi32(y, kWeightBits), mask);
+  }
+};
+
+// Reads the pixels around positions in one channel.
 class Gatherer {
  public:
   AVG_AVX2 explicit Gatherer(const Channel& channel)
-      : above_(reinterpret_cast<const int*>(channel.data)),
-        below_(reinterpret_cast<const int*>(channel.data + channel.stride)),
-        stride_(All(static_cast<int32_t>(channel.stride))),
+      : data_(channel.data),
+        stride_(channel.stride),
+        stride_lanes_(All(static_cast<int32_t>(channel.stride))),
         step_(All(channel.step)) {
     // Of every 4 gathered bytes, a pixel and its right neighbour become 16 bits each.
     const auto next = static_cast<char>(channel.step);
@@ -32,29 +46,57 @@ class Gatherer {
     pick_ = _mm256_broadcastsi128_si256(first);
   }
 
-  AVG_AVX2 Lanes At(Lanes x, Lanes y) const {
-    const Lanes column = _mm256_mullo_epi32(_mm256_srai_epi32(x, kFixedBits), step_);
-    const Lanes offset = _mm256_add_epi32(_mm256_mullo_epi32(_mm256_srai_epi32(y, kFixedBits), stride_), column);
-    const Lanes mask = All(kWeightOne - 1);
-    const Lanes fx = _mm256_and_si256(_mm256_srli_epi32(x, kWeightBits), mask);
-    const Lanes fy = _mm256_and_si256(_mm256_srli_epi32(y, kWeightBits), mask);
-    // 16 bits for the left weight below 16 bits for the right one.
-    const Lanes weights = _mm256_or_si256(_mm256_slli_epi32(fx, 16), _mm256_sub_epi32(All(kWeightOne), fx));
-    const Lanes upper = Blend(_mm256_i32gather_epi32(above_, offset, 1), weights);
-    const Lanes lower = Blend(_mm256_i32gather_epi32(below_, offset, 1), weights);
-    const Lanes difference = _mm256_mullo_epi32(_mm256_sub_epi32(lower, upper), fy);
+  // 4 bytes from each pixel on; `below` rows further down.
+  AVG_AVX2 Lanes Read(Lanes column, Lanes row, int below) const {
+    const Lanes offset = _mm256_add_epi32(_mm256_mullo_epi32(row, stride_lanes_), _mm256_mullo_epi32(column, step_));
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(data_ + below * stride_), offset, 1);
+  }
+
+  // The same as Channel::Blend for the first two pixels of what was read in two rows.
+  AVG_AVX2 Lanes Blend(Lanes above, Lanes below, const Position& at) const {
+    const Lanes upper = _mm256_madd_epi16(_mm256_shuffle_epi8(above, pick_), at.across);
+    const Lanes lower = _mm256_madd_epi16(_mm256_shuffle_epi8(below, pick_), at.across);
+    const Lanes difference = _mm256_mullo_epi32(_mm256_sub_epi32(lower, upper), at.fy);
     return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(upper, kWeightBits), difference), kWeightBits);
   }
 
- private:
-  AVG_AVX2 Lanes Blend(Lanes bytes, Lanes weights) const {
-    return _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, pick_), weights);
+  AVG_AVX2 Lanes At(Lanes x, Lanes y) const {
+    const Position at(x, y);
+    return Blend(Read(at.column, at.row, 0), Read(at.column, at.row, 1), at);
   }
 
-  const int* above_;
-  const int* below_;
-  Lanes stride_, step_, pick_;
+ private:
+  const uint8_t* data_;
+  ptrdiff_t stride_;
+  Lanes stride_lanes_, step_, pick_;
 };
+
+AVG_AVX2 inline Lanes SumOverTaps(const Gatherer& luma, const Taps& taps, Lanes x, Lanes y) {
+  Lanes sum = All(0);
+  for (int32_t i = 0; i < taps.per_axis * taps.per_axis; ++i) {
+    sum = _mm256_add_epi32(sum, luma.At(_mm256_add_epi32(x, All(taps.x[i])), _mm256_add_epi32(y, All(taps.y[i]))));
+  }
+  return sum;
+}
+
+// The same for taps so close together that 4 rows of 4 pixels hold them all: gathering is what takes the time.
+AVG_AVX2 inline Lanes SumOverCloseTaps(const Gatherer& luma, const Taps& taps, Lanes x, Lanes y) {
+  const Lanes reach = All(taps.reach);
+  const Position first(_mm256_sub_epi32(x, reach), _mm256_sub_epi32(y, reach));
+  const Lanes rows[4] = {luma.Read(first.column, first.row, 0), luma.Read(first.column, first.row, 1),
+                         luma.Read(first.column, first.row, 2), luma.Read(first.column, first.row, 3)};
+  Lanes sum = All(0);
+  for (int32_t i = 0; i < taps.per_axis * taps.per_axis; ++i) {
+    const Position at(_mm256_add_epi32(x, All(taps.x[i])), _mm256_add_epi32(y, All(taps.y[i])));
+    const Lanes bits = _mm256_slli_epi32(_mm256_sub_epi32(at.column, first.column), 3);
+    const Lanes down = _mm256_sub_epi32(at.row, first.row);
+    const Lanes second = _mm256_cmpgt_epi32(down, All(0)), third = _mm256_cmpgt_epi32(down, All(1));
+    const Lanes above = _mm256_blendv_epi8(_mm256_blendv_epi8(rows[0], rows[1], second), rows[2], third);
+    const Lanes below = _mm256_blendv_epi8(_mm256_blendv_epi8(rows[1], rows[2], second), rows[3], third);
+    sum = _mm256_add_epi32(sum, luma.Blend(_mm256_srlv_epi32(above, bits), _mm256_srlv_epi32(below, bits), at));
+  }
+  return sum;
+}
 
 AVG_AVX2 inline Lanes Times(Lanes value, int32_t factor) { return _mm256_mullo_epi32(value, All(factor)); }
 
@@ -87,14 +129,12 @@ AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, cons
   const int32_t taps_in_all = taps.per_axis * taps.per_axis;
   // Sums are below 2^24 and far enough from whole quotients for this to round down as an integer division does.
   const __m256 unit = _mm256_set1_ps(static_cast<float>(taps_in_all * kFinest));
+  const bool close = taps.per_axis > 1 && taps.reach <= kFixedOne;
   for (int32_t done = 0; done < count; done += kYuvBlock) {
     const int32_t at = std::min(done, count - kYuvBlock);
     const Lanes px = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + at));
     const Lanes py = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(y + at));
-    Lanes sum = All(0);
-    for (int32_t i = 0; i < taps_in_all; ++i) {
-      sum = _mm256_add_epi32(sum, luma.At(_mm256_add_epi32(px, All(taps.x[i])), _mm256_add_epi32(py, All(taps.y[i]))));
-    }
+    const Lanes sum = close ? SumOverCloseTaps(luma, taps, px, py) : SumOverTaps(luma, taps, px, py);
     const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
     const Lanes chroma_x = _mm256_srai_epi32(px, 1);
     const Lanes chroma_y = _mm256_srai_epi32(_mm256_sub_epi32(py, All(kFixedOne / 2)), 1);

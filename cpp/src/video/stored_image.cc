@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "video/stored_image.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace avg {
+
+void StoredImage::Store(const Image& image) {
+  size_t total = 0;
+  for (int plane = 0; plane < PlaneCount(image.format); ++plane) {
+    total += RowBytes(image, plane) * static_cast<size_t>(PlaneRows(image, plane));
+  }
+  bytes_.resize(total);
+  image_ = image;
+  uint8_t* to = bytes_.data();
+  for (int plane = 0; plane < PlaneCount(image.format); ++plane) {
+    const size_t row_bytes = RowBytes(image, plane);
+    image_.plane[plane] = to;
+    image_.stride[plane] = static_cast<ptrdiff_t>(row_bytes);
+    for (int32_t row = 0; row < PlaneRows(image, plane); ++row, to += row_bytes) {
+      std::memcpy(to, image.plane[plane] + row * image.stride[plane], row_bytes);
+    }
+  }
+}
+
+std::shared_ptr<const StoredImage> ImageStore::Copy(const Image& image) {
+  auto unused = std::find_if(images_.begin(), images_.end(), [](const auto& held) { return held.use_count() == 1; });
+  if (unused == images_.end()) unused = images_.insert(unused, std::make_shared<StoredImage>());
+  (*unused)->Store(image);
+  return *unused;
+}
+
+}  // namespace avg

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include "check.h"
+#include "video/planar.h"
+#include "video/warp.h"
+
+using avg::Affine;
+using avg::Image;
+using avg::PixelFormat;
+
+namespace {
+
+constexpr PixelFormat kPlanar[] = {PixelFormat::kI420, PixelFormat::kNv12, PixelFormat::kNv21};
+// All numbers have few bits, so that a shifted map gives the same positions. 1 to 16 taps, close together and far
+// apart.
+constexpr Affine kMaps[] = {{0.75, 0.125, 3, -0.125, 0.75, 9},
+                            {1.5, -0.25, 6, 0.25, 1.5, 2},
+                            {2.25, 0.5, -4, -0.5, 2.25, 30},
+                            {2.75, 1.25, 9, -1.25, 2.75, 40},
+                            {6.5, 0, -1, 0, 6.5, 4}};
+
+// A plane whose last byte is the last one that may be read.
+class GuardedPlane {
+ public:
+  explicit GuardedPlane(size_t bytes) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    size_ = (bytes + page - 1) / page * page + page;
+    base_ = static_cast<uint8_t*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mprotect(base_ + size_ - page, page, PROT_NONE);
+    data_ = base_ + size_ - page - bytes;
+  }
+  ~GuardedPlane() { munmap(base_, size_); }
+  GuardedPlane(const GuardedPlane&) = delete;
+  GuardedPlane& operator=(const GuardedPlane&) = delete;
+  uint8_t* data() { return data_; }
+
+ private:
+  size_t size_ = 0;
+  uint8_t* base_ = nullptr;
+  uint8_t* data_ = nullptr;
+};
+
+struct Picture {
+  std::vector<std::unique_ptr<GuardedPlane>> planes;
+  Image image;
+
+  Picture(PixelFormat format, int32_t width, int32_t height) {
+    image.format = format;
+    image.width = width;
+    image.height = height;
+    std::mt19937 generator(5);
+    for (int i = 0; i < avg::PlaneCount(format); ++i) {
+      const size_t bytes = avg::RowBytes(image, i) * static_cast<size_t>(avg::PlaneRows(image, i));
+      planes.push_back(std::make_unique<GuardedPlane>(bytes));
+      std::generate_n(planes.back()->data(), bytes, [&] { return static_cast<uint8_t>(generator()); });
+      image.stride[i] = static_cast<ptrdiff_t>(avg::RowBytes(image, i));
+      image.plane[i] = planes.back()->data();
+    }
+  }
+};
+
+}  // namespace
+
+TEST(ManyPixelsAtOnceHaveTheBitsOfSinglePixels) {
+  constexpr int32_t kWidth = 43, kHeight = 29;
+  for (const PixelFormat format : kPlanar) {
+    const Picture picture(format, 131, 95);
+    for (const Affine& map : kMaps) {
+      std::vector<uint8_t> rows(3 * kWidth * kHeight), singly(rows.size());
+      avg::WarpToRgb(picture.image, map, kWidth, kHeight, avg::Border::kReplicate, rows.data());
+      for (int32_t y = 0; y < kHeight; ++y) {
+        for (int32_t x = 0; x < kWidth; ++x) {
+          Affine moved = map;
+          moved.c += map.a * x + map.b * y;
+          moved.f += map.d * x + map.e * y;
+          avg::WarpToRgb(picture.image, moved, 1, 1, avg::Border::kReplicate, singly.data() + 3 * (y * kWidth + x));
+        }
+      }
+      CHECK(rows == singly);
+    }
+  }
+}
+
+TEST(ManyPixelsAtOnceStayInsideThePlanes) {
+  std::vector<uint8_t> rgb(3 * 90 * 60);
+  for (const PixelFormat format : kPlanar) {
+    for (int32_t size = 20; size < 36; ++size) {
+      const Picture picture(format, size, size - size % 3);
+      for (const Affine& map : kMaps) {
+        for (int turn = 0; turn < 360; turn += 90) {
+          Image turned = picture.image;
+          turned.rotation_deg = turn;
+          avg::WarpToRgb(turned, map, 90, 60, avg::Border::kReplicate, rgb.data());
+          avg::WarpToRgb(turned, Affine{0.5, 0, -2, 0, 0.5, -2}, 90, 60, avg::Border::kBlack, rgb.data());
+        }
+      }
+    }
+  }
+  CHECK(true);
+}
+
+TEST(PlanarFloatsHaveTheBitsOfTheFormula) {
+  for (const size_t pixels : {size_t{1}, size_t{7}, size_t{8}, size_t{19}, size_t{256}}) {
+    std::vector<uint8_t> rgb(3 * pixels);
+    for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i * 7 + i / 256);
+    std::vector<float> planar(3 * pixels);
+    avg::ToPlanar(rgb.data(), pixels, 1 / 127.5f, -1.0f, planar.data());
+    for (size_t i = 0; i < rgb.size(); ++i) {
+      CHECK(planar[i % 3 * pixels + i / 3] == static_cast<float>(rgb[i]) * (1 / 127.5f) - 1.0f);
+    }
+  }
+}
