@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avguard import _core
 from avguard.errors import UsageError
 from avguard.line import Progress, feed, open_model
-from avguard.media import Limits, open_media
+from avguard.media import Limits, MediaReader, start_media
 from avguard.verdict import Verdict
 
 Path = str | PathLike[str]
@@ -30,8 +30,9 @@ def check(
     ``avguard.errors``: InputNotFoundError, MediaError, LimitError, DecodeTimeoutError, DecoderCrashError, ModelError,
     EngineError, CancelledError.
     """
-    with Checker(model) as checker:
-        return checker.check(path, progress=progress, limits=limits)
+    # The model is opened while the decoder process starts.
+    with start_media(path, limits) as reader, Checker(model) as checker:
+        return checker._judge(reader, progress)
 
 
 class Checker:
@@ -45,15 +46,8 @@ class Checker:
 
     def check(self, path: Path, *, progress: Progress | None = None, limits: Limits | None = None) -> Verdict:
         """Judge one file; see ``avguard.check``."""
-        with open_media(path, limits or Limits()) as reader:
-            info = reader.info
-            session = _core.Session(
-                self._open(), expect_video=info.video is not None, expect_audio=info.audio is not None
-            )
-            feed(reader, session, progress)
-            for warning in reader.info.warnings:
-                session.warn(warning)
-            return Verdict.from_json(session.finish())
+        with start_media(path, limits) as reader:
+            return self._judge(reader, progress)
 
     def stream(self, *, video: bool = True, audio: bool = True) -> Stream:
         """A stream to push live frames and sound into; say which of the two will come."""
@@ -62,6 +56,14 @@ class Checker:
     def close(self) -> None:
         """Let go of the model. Sessions that run keep it until they end; calling twice is fine."""
         self._model = None
+
+    def _judge(self, reader: MediaReader, progress: Progress | None) -> Verdict:
+        model, info = self._open(), reader.info
+        session = _core.Session(model, expect_video=info.video is not None, expect_audio=info.audio is not None)
+        feed(reader, session, progress)
+        for warning in reader.info.warnings:
+            session.warn(warning)
+        return Verdict.from_json(session.finish())
 
     def _open(self) -> _core.Model:
         if self._model is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from avguard.media.limits import Limits as Limits
     from avguard.media.reader import MediaReader as MediaReader
     from avguard.media.reader import open_media as open_media
+    from avguard.media.reader import start_media as start_media
 
 _HOMES = {
     "AudioInfo": "items",
@@ -28,9 +29,10 @@ _HOMES = {
     "Limits": "limits",
     "MediaReader": "reader",
     "open_media": "reader",
+    "start_media": "reader",
 }
 
-__all__ = ["AudioInfo", "Frame", "Limits", "MediaInfo", "MediaReader", "Pcm", "VideoInfo", "open_media"]
+__all__ = ["AudioInfo", "Frame", "Limits", "MediaInfo", "MediaReader", "Pcm", "VideoInfo", "open_media", "start_media"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,8 +14,6 @@ import av
 # PyAV loads these only when it meets subtitles, and then no file can be opened any more.
 import av.subtitles.codeccontext
 import av.subtitles.stream
-import numpy as np
-from numpy.typing import NDArray
 
 from avguard.errors import LimitError, MediaError
 from avguard.media import jail, wire
@@ -24,7 +22,7 @@ from avguard.media.items import AudioInfo, MediaInfo
 from avguard.media.limits import Limits
 from avguard.media.picture import Picture
 from avguard.media.probe import HEAD_BYTES, refuse
-from avguard.media.sound import SoundFile, missing_bytes, plain_audio
+from avguard.media.sound import Sound, SoundFile, missing_bytes, plain_audio
 
 CPU_SLACK_S = 5
 
@@ -36,7 +34,7 @@ class Outlet:
         self._up_fd = up_fd
         self._down_fd = down_fd
         self._ring_fd = ring_fd
-        self._slots: list[NDArray[np.uint8]] = []
+        self._slots: list[memoryview] = []
         self._free: list[int] = []
         self.sent = 0
 
@@ -44,37 +42,53 @@ class Outlet:
         """Announce the media and map the ring the parent makes for it."""
         self._send(wire.pack_info(info))
         count, size = wire.RING.unpack(self._receive(wire.RING.size))
-        memory = np.frombuffer(mmap.mmap(self._ring_fd, count * size), np.uint8)
-        self._slots = list(memory.reshape(count, size))
+        memory = memoryview(mmap.mmap(self._ring_fd, count * size))
+        self._slots = [memory[begin : begin + size] for begin in range(0, count * size, size)]
         self._free = list(range(count))
 
     def fits(self, width: int, height: int) -> bool:
         """Whether a picture of this size has room in a slot."""
-        return wire.picture_bytes("i420", width, height) <= self._slots[0].size
+        return wire.picture_bytes("i420", width, height) <= len(self._slots[0])
 
     def picture(self, t_us: int, picture: Picture, orientation: tuple[int, bool]) -> None:
         """Send one picture."""
         slot = self._take_slot()
-        begin = 0
-        for plane in picture.planes:
-            rows, row_bytes = plane.shape
-            self._slots[slot][begin : begin + plane.size].reshape(rows, row_bytes)[:] = plane
-            begin += plane.size
+        strides = self.copy(picture, self._slots[slot])
         colour = picture.matrix, picture.full_range
-        head = wire.FrameHead(
-            slot, picture.format, *colour, orientation[1], orientation[0], picture.width, picture.height, t_us
-        )
+        size = picture.width, picture.height
+        head = wire.FrameHead(slot, picture.format, *colour, orientation[1], orientation[0], *size, t_us, strides)
         self._send(wire.pack_frame(head))
 
-    def pcm(self, t_us: int, rate_hz: int, samples: NDArray[np.float32]) -> None:
-        """Send mono samples, in as many slots as they need."""
-        most = self._slots[0].size // 4
-        for begin in range(0, len(samples), most):
-            part = samples[begin : begin + most]
+    def copy(self, picture: Picture, memory: memoryview) -> tuple[int, ...]:
+        """Fill a slot; returns the strides there. Rows keep their padding where it fits, for that is one copy."""
+        shapes = wire.plane_shapes(picture.format, picture.width, picture.height)
+        padded = wire.padded_bytes(picture.format, picture.height, picture.strides) <= len(memory)
+        begin = 0
+        for plane, stride, (rows, row_bytes) in zip(picture.planes, picture.strides, shapes, strict=True):
+            if padded:
+                memory[begin : begin + rows * stride] = plane[: rows * stride]
+                begin += rows * stride
+                continue
+            for at in range(0, rows * stride, stride):
+                memory[begin : begin + row_bytes] = plane[at : at + row_bytes]
+                begin += row_bytes
+        return picture.strides if padded else wire.row_strides(picture.format, picture.width)
+
+    def pcm(self, t_us: int, sound: Sound) -> None:
+        """Send samples, in as many slots as they need."""
+        frame_bytes = sound.channels * wire.SOUNDS[sound.form]
+        step = frame_bytes // len(sound.planes)
+        most = len(self._slots[0]) // frame_bytes
+        for first in range(0, sound.samples, most):
+            count = min(most, sound.samples - first)
             slot = self._take_slot()
-            self._slots[slot][: 4 * len(part)].view(np.float32)[:] = part
-            head = wire.PcmHead(slot, rate_hz, len(part), t_us + begin * 1_000_000 // rate_hz)
-            self._send(wire.pack_pcm(head))
+            for i, plane in enumerate(sound.planes):
+                self._slots[slot][i * count * step : (i + 1) * count * step] = plane[
+                    first * step : (first + count) * step
+                ]
+            at_us = t_us + first * 1_000_000 // sound.rate_hz
+            layout = sound.form, sound.planar, sound.channels
+            self._send(wire.pack_pcm(wire.PcmHead(slot, *layout, sound.rate_hz, count, at_us)))
 
     def end(self, warnings: Iterable[str]) -> None:
         """Send the complete list of warnings; nothing follows."""
@@ -150,8 +164,9 @@ def run(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> None:
 
 
 def _forward(item: Item, source: FilmSource, outlet: Outlet) -> None:
+    if item.sound is not None:
+        outlet.pcm(item.t_us, item.sound)
     if item.frame is None:
-        outlet.pcm(item.t_us, item.rate_hz, item.samples)
         return
     fits = outlet.fits(item.frame.width, item.frame.height)
     picture = source.picture(item.frame, fits)
@@ -178,10 +193,10 @@ def _plain(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> bool:
     if lost:
         info = replace(info, warnings=(f"truncated: {lost} bytes that the header promises are missing",))
     outlet.begin(info)
-    outlet.pcm(0, file.rate_hz, first[1])
-    for position, samples in blocks:
+    outlet.pcm(0, first[1])
+    for position, sound in blocks:
         limits.check_duration(position / file.rate_hz)
-        outlet.pcm(position * 1_000_000 // file.rate_hz, file.rate_hz, samples)
+        outlet.pcm(position * 1_000_000 // file.rate_hz, sound)
     damage = () if file.complete or lost else ("truncated or damaged: the audio ends before the header says so",)
     outlet.end((*info.warnings, *damage))
     return True

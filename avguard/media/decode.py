@@ -10,9 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 import av
-import numpy as np
 from av.stream import Stream
-from numpy.typing import NDArray
 
 from avguard.errors import MediaError
 from avguard.media import probe
@@ -20,7 +18,7 @@ from avguard.media.clock import MAX_US, DecodeOrder, Epochs, SampleClock, Stream
 from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
 from avguard.media.limits import Limits
 from avguard.media.picture import Picture, is_hdr, orientation, to_picture
-from avguard.media.sound import to_mono
+from avguard.media.sound import Sound, decoded
 
 MAX_DEMUX_FAILURES = 16
 MAX_BACKLOG_BYTES = 32 << 20
@@ -31,17 +29,15 @@ ESTIMATED = ("mpegts", "mpeg", "mp3", "aac", "amr", "flv")
 
 
 class Item(NamedTuple):
-    """A picture (``frame``) or a block of mono samples (``frame`` is None) at ``t_us``."""
+    """A picture (``frame``) or a block of samples (``sound``) at ``t_us``."""
 
     t_us: int
     frame: av.VideoFrame | None
     orientation: tuple[int, bool]
-    rate_hz: int
-    samples: NDArray[np.float32]
+    sound: Sound | None
 
 
 FilmPacket: TypeAlias = "av.Packet[Stream]"
-NO_SAMPLES = np.zeros(0, np.float32)
 
 
 class FilmSource:
@@ -82,7 +78,7 @@ class FilmSource:
         size = 0
         for item in self._pending:
             backlog.append(item)
-            size += item.samples.nbytes
+            size += item.sound.size() if item.sound else 0
             if item.frame is not None or self._video is None or size > MAX_BACKLOG_BYTES:
                 break
         if not backlog:
@@ -188,7 +184,7 @@ class FilmSource:
         span_s = (self._end_us - (self._first_us or 0)) / 1e6
         self._limits.check_rate(self._pictures / (span_s + 1))
         self._inspect(frame)
-        return Item(t_us, frame, orientation(frame), 0, NO_SAMPLES)
+        return Item(t_us, frame, orientation(frame), None)
 
     def _sound(self, frame: av.AudioFrame) -> Item | None:
         self._limits.check_sound(frame.sample_rate, len(frame.layout.channels))
@@ -197,7 +193,7 @@ class FilmSource:
         time_base = frame.time_base or (self._audio.time_base if self._audio else None)
         t_us = self._audio_clock.place(frame.pts, time_base, frame.samples, frame.sample_rate)
         self._account(t_us, t_us + frame.samples * 1_000_000 // frame.sample_rate)
-        return Item(t_us, None, (0, False), frame.sample_rate, to_mono(frame))
+        return Item(t_us, None, (0, False), decoded(frame))
 
     def _account(self, begin_us: int, end_us: int) -> None:
         self._first_us = begin_us if self._first_us is None else min(begin_us, self._first_us)
@@ -236,9 +232,9 @@ class FilmSource:
     def _audio_info(self, backlog: list[Item]) -> AudioInfo | None:
         if self._audio is None:
             return None
-        first = next((item for item in backlog if item.frame is None), None)
+        first = next((item for item in backlog if item.sound), None)
         info = probe.audio_info(self._audio, first.t_us if first else self._start_us(self._audio))
-        return replace(info, sample_rate_hz=first.rate_hz) if first else info
+        return replace(info, sample_rate_hz=first.sound.rate_hz) if first and first.sound else info
 
     def _note_truncation(self) -> None:
         ends: list[int] = []

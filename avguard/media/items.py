@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the decoder process must start fast
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

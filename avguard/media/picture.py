@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import cast
 
 import av
-import numpy as np
 from av.buffer import Buffer
 from av.sidedata.sidedata import SideDataContainer
-from numpy.typing import NDArray
 
 from avguard.media.wire import plane_shapes
 
@@ -28,12 +26,13 @@ UPRIGHT = (0, False)
 
 @dataclass(frozen=True)
 class Picture:
-    """Planes (uint8 views, see wire.plane_shapes) that live as long as ``owner``."""
+    """Planes (see wire.plane_shapes) whose rows are ``strides`` bytes apart; they live as long as ``owner``."""
 
     format: str
     width: int
     height: int
-    planes: tuple[NDArray[np.uint8], ...]
+    planes: tuple[memoryview, ...]
+    strides: tuple[int, ...]
     full_range: bool
     matrix: str
     owner: av.VideoFrame
@@ -51,9 +50,9 @@ def to_picture(frame: av.VideoFrame, fit: tuple[int, int] | None = None) -> Pict
         form = "gray8" if _is_gray(frame) else "i420"
         frame = _convert(frame, FOREIGN[form], matrix, full_range, fit or (frame.width, frame.height))
         full_range = full_range and not _is_rgb(frame)
-    shapes = plane_shapes(form, frame.width, frame.height)
-    planes = tuple(_plane(frame.planes[i], *shape) for i, shape in enumerate(shapes))
-    return Picture(form, frame.width, frame.height, planes, full_range, matrix, frame)
+    planes = frame.planes[: len(plane_shapes(form, frame.width, frame.height))]
+    views, strides = tuple(memoryview(plane) for plane in planes), tuple(plane.line_size for plane in planes)
+    return Picture(form, frame.width, frame.height, views, strides, full_range, matrix, frame)
 
 
 def colours(frame: av.VideoFrame) -> tuple[str, bool]:
@@ -118,8 +117,3 @@ def _is_rgb(frame: av.VideoFrame) -> bool:
 def _is_gray(frame: av.VideoFrame) -> bool:
     name = frame.format.name
     return name.startswith(("gray", "mono", "ya8", "ya16"))
-
-
-def _plane(plane: av.video.plane.VideoPlane, rows: int, row_bytes: int) -> NDArray[np.uint8]:
-    stored = np.frombuffer(memoryview(plane), np.uint8)
-    return stored.reshape(-1, plane.line_size)[:rows, :row_bytes]

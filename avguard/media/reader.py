@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import weakref
@@ -31,6 +32,9 @@ class MediaReader:
     interleaved as in the file (pictures trail by the codec's reordering, at most 16 frames). ``t_us`` is the
     container's clock: streams keep their own start offset, and the first item may lie before or after 0.
     Memory does not depend on the length of the file. For one thread at a time.
+
+    The constructor returns while the child is still starting; the first use of ``info`` or of an item waits for it, and
+    raises what opening the file can raise.
     """
 
     def __init__(self, path: str | os.PathLike[str], limits: Limits, child: str = CHILD) -> None:
@@ -41,22 +45,32 @@ class MediaReader:
         self._film_us = 0
         self._last_frame_us: int | None = None
         self._ended = False
+        self._info: MediaInfo | None = None
         media_fd = _open_file(path, limits)
-        ring_fd = create_file()
+        self._ring_file = io.FileIO(create_file(), "r+b")
         try:
-            self._process = DecoderProcess(child, media_fd, ring_fd, limits)
-            self._kill = weakref.finalize(self, self._process.kill)
-            self._info = self._begin(ring_fd)
+            self._process = DecoderProcess(child, media_fd, self._ring_file.fileno(), limits)
+            self._kill = weakref.finalize(self, _end, self._process, self._ring_file)
         except BaseException:
-            self.close()
+            self._ring_file.close()
             raise
         finally:
             os.close(media_fd)
-            os.close(ring_fd)
 
     @property
     def info(self) -> MediaInfo:
-        """What is in the file; its ``warnings`` are complete once iteration has ended."""
+        """What is in the file; its ``warnings`` are complete once iteration has ended.
+
+        Raises MediaError, LimitError, DecodeTimeoutError or DecoderCrashError (the reader is closed then), and
+        UsageError when the reader was closed before this was known.
+        """
+        if self._info is None:
+            self._check_open()
+            try:
+                self._info = self._begin()
+            except BaseException:
+                self.close()
+                raise
         return self._info
 
     def __iter__(self) -> Iterator[Frame | Pcm]:
@@ -70,10 +84,11 @@ class MediaReader:
         """
         if self._ended:
             raise StopIteration
-        if not self._kill.alive or self._ring is None:
-            raise UsageError("this MediaReader is closed. Open the file again.")
+        self._check_open()
+        info = self.info
+        assert self._ring is not None
         try:
-            item = self._next_item(self._ring)
+            item = self._next_item(self._ring, info)
         except BaseException:
             self.close()
             raise
@@ -85,11 +100,14 @@ class MediaReader:
 
     def close(self) -> None:
         """Stop decoding: kills the child and frees its memory. May be called again."""
-        if hasattr(self, "_kill"):
-            self._kill()
+        self._kill()
         if self._ring is not None:
             self._ring.close()
             self._ring = None
+
+    def _check_open(self) -> None:
+        if not self._kill.alive:
+            raise UsageError("this MediaReader is closed. Open the file again.")
 
     def __enter__(self) -> MediaReader:
         return self
@@ -99,7 +117,7 @@ class MediaReader:
     ) -> None:
         self.close()
 
-    def _begin(self, ring_fd: int) -> MediaInfo:
+    def _begin(self) -> MediaInfo:
         kind, payload = self._process.receive(0)
         if kind == wire.KIND_ERROR:
             raise _raised(payload)
@@ -110,11 +128,12 @@ class MediaReader:
             self._limits.check_picture(info.video.width, info.video.height)
         if info.audio:
             self._limits.check_sound(info.audio.sample_rate_hz, info.audio.channels)
-        self._ring = Ring(ring_fd, info)
+        self._ring = Ring(self._ring_file.fileno(), info)
+        self._ring_file.close()
         self._process.send(wire.RING.pack(self._ring.slots, self._ring.slot_bytes))
         return info
 
-    def _next_item(self, ring: Ring) -> Frame | Pcm | None:
+    def _next_item(self, ring: Ring, info: MediaInfo) -> Frame | Pcm | None:
         if self._held is not None:
             self._hand_back(ring, self._held)
             self._held = None
@@ -122,13 +141,13 @@ class MediaReader:
         if kind == wire.KIND_FRAME:
             return self._frame(ring, wire.parse_frame(payload))
         if kind == wire.KIND_PCM:
-            return self._pcm(ring, wire.parse_pcm(payload))
+            return self._pcm(ring, info, wire.parse_pcm(payload))
         if kind == wire.KIND_ERROR:
             raise _raised(payload)
         if kind != wire.KIND_END:
             raise wire.garbled()
         warnings = wire.parse_texts(wire.parse_json(payload).get("warnings"))
-        self._info = replace(self._info, warnings=warnings)
+        self._info = replace(info, warnings=warnings)
         return None
 
     def _frame(self, ring: Ring, head: wire.FrameHead) -> Frame:
@@ -141,12 +160,12 @@ class MediaReader:
         self._last_frame_us = head.t_us
         return frame
 
-    def _pcm(self, ring: Ring, head: wire.PcmHead) -> Pcm:
-        self._limits.check_sound(head.sample_rate_hz, 1)
+    def _pcm(self, ring: Ring, info: MediaInfo, head: wire.PcmHead) -> Pcm:
+        self._limits.check_sound(head.sample_rate_hz, head.channels)
         samples = ring.samples(head)
         self._hand_back(ring, head.slot)
-        if not self._sound_us and self._info.audio:
-            self._info = replace(self._info, audio=replace(self._info.audio, start_us=head.t_us))
+        if not self._sound_us and info.audio:
+            self._info = replace(info, audio=replace(info.audio, start_us=head.t_us))
         self._sound_us += len(samples) * 1_000_000 // head.sample_rate_hz
         return Pcm(head.t_us, head.sample_rate_hz, samples)
 
@@ -155,12 +174,28 @@ class MediaReader:
         self._process.send(bytes([slot]))
 
 
+def _end(process: DecoderProcess, ring_file: io.FileIO) -> None:
+    process.kill()
+    ring_file.close()
+
+
 def open_media(path: str | os.PathLike[str], limits: Limits | None = None) -> MediaReader:
     """Open a video or audio file for decoding; use as a context manager.
 
     Raises InputNotFoundError (missing, a directory, not readable), MediaError (empty, text, a still image, a playlist,
     an unknown container, nothing decodable), LimitError, DecodeTimeoutError, DecoderCrashError, and UsageError for
     arguments of the wrong type.
+    """
+    reader = start_media(path, limits)
+    _ = reader.info  # waits
+    return reader
+
+
+def start_media(path: str | os.PathLike[str], limits: Limits | None = None) -> MediaReader:
+    """``open_media`` that does not wait for the decoder process, for callers that have something to do meanwhile.
+
+    Raises InputNotFoundError, MediaError for an empty file, LimitError for one that is too large, and UsageError; the
+    rest comes with the first use of ``info``.
     """
     if limits is not None and not isinstance(limits, Limits):
         raise UsageError(f"limits is a {type(limits).__name__}: give an avguard.media.Limits or None.")

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avguard.media.items import Frame, MediaInfo
-from avguard.media.wire import FrameHead, PcmHead, garbled, picture_bytes, plane_shapes
+from avguard.media.mono import to_mono
+from avguard.media.wire import SOUNDS, FrameHead, PcmHead, garbled, padded_bytes, plane_shapes
 
 MIN_SLOT_BYTES = 1 << 18
 MANY_SLOTS, FEW_SLOTS = 8, 4
 MANY_SLOTS_UP_TO_BYTES = 4 << 20
 PAGE_BYTES = 4096
+# FFmpeg pads rows of luma to multiples of this, and chroma to half of it.
+ROW_BYTES = 128
 
 
 def create_file() -> int:
@@ -32,7 +35,7 @@ class Ring:
     """The parent's read-only side. A slot belongs to the child until a message names it, and again once handed back."""
 
     def __init__(self, fd: int, info: MediaInfo) -> None:
-        size = picture_bytes("i420", info.video.width, info.video.height) if info.video else 0
+        size = _slot_bytes(info.video.width, info.video.height) if info.video else 0
         self.slot_bytes = -(-max(size, MIN_SLOT_BYTES) // PAGE_BYTES) * PAGE_BYTES
         self.slots = MANY_SLOTS if self.slot_bytes <= MANY_SLOTS_UP_TO_BYTES else FEW_SLOTS
         os.ftruncate(fd, self.slots * self.slot_bytes)
@@ -45,12 +48,13 @@ class Ring:
 
     def frame(self, head: FrameHead) -> Frame:
         """The picture a message announces. Raises DecoderCrashError when it cannot lie in its slot."""
-        memory = self._take(head.slot, picture_bytes(head.format, head.width, head.height))
+        memory = self._take(head.slot, padded_bytes(head.format, head.height, head.strides))
         planes: list[NDArray[np.uint8]] = []
         begin = 0
-        for rows, row_bytes in plane_shapes(head.format, head.width, head.height):
-            planes.append(memory[begin : begin + rows * row_bytes].reshape(rows, row_bytes))
-            begin += rows * row_bytes
+        shapes = plane_shapes(head.format, head.width, head.height)
+        for (rows, row_bytes), stride in zip(shapes, head.strides, strict=True):
+            planes.append(memory[begin : begin + rows * stride].reshape(rows, stride)[:, :row_bytes])
+            begin += rows * stride
         return Frame(
             t_us=head.t_us,
             format=head.format,
@@ -64,9 +68,9 @@ class Ring:
         )
 
     def samples(self, head: PcmHead) -> NDArray[np.float32]:
-        """A copy of the samples a message announces, float32 (n,). Raises DecoderCrashError."""
-        samples: NDArray[np.float32] = self._take(head.slot, 4 * head.samples).view(np.float32).copy()
-        return samples
+        """A mono copy of the samples a message announces, float32 (n,). Raises DecoderCrashError."""
+        raw = self._take(head.slot, SOUNDS[head.form] * head.channels * head.samples)
+        return to_mono(raw, head.form, head.planar, head.channels)
 
     def give_back(self, slot: int) -> None:
         """The child may fill this slot again."""
@@ -81,3 +85,8 @@ class Ring:
             raise garbled()
         self._with_child.remove(slot)
         return np.frombuffer(self._map, np.uint8, size, slot * self.slot_bytes)
+
+
+def _slot_bytes(width: int, height: int) -> int:
+    stride = -(-width // ROW_BYTES) * ROW_BYTES
+    return padded_bytes("i420", height, (stride, stride // 2, stride // 2))

@@ -1,40 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoded sound as mono float32, and plain audio files through libsndfile."""
+"""Sound as it was decoded, and plain audio files through libsndfile (runs in the child)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
-SCALES = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+from avguard.media.wire import SOUNDS
+
 BLOCK_SAMPLES = 8192
 OGG_VIDEO = (b"\x80theora", b"OVP80", b"fishead", b"BBCD", b"\x01video")
 
 
-def to_mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """The mean of all channels, full scale at 1.0, float32 (n,)."""
-    name = frame.format.name.removesuffix("p")
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, len(frame.layout.channels)).T
-    return mix(samples, SCALES.get(name), unsigned=name == "u8")
+class Sound(NamedTuple):
+    """``samples`` of each channel as they were decoded, ``form`` one of wire.SOUNDS; one plane for all channels, or one
+    for each when ``planar``. The planes live as long as what they were taken from.
+    """
+
+    rate_hz: int
+    samples: int
+    form: str
+    planar: bool
+    channels: int
+    planes: tuple[memoryview, ...]
+
+    def size(self) -> int:
+        """Bytes of all samples."""
+        return self.samples * self.channels * SOUNDS[self.form]
 
 
-def mix(samples: NDArray[np.number[Any]], full_scale: float | None, unsigned: bool = False) -> NDArray[np.float32]:
-    """Mean over the channels of (channels, n); ``full_scale`` is None for samples that are floats already."""
-    if samples.dtype == np.float32 and len(samples) == 1:
-        first: NDArray[np.float32] = samples[0].astype(np.float32)
-        return first
-    wide = samples.mean(axis=0, dtype=np.float64)
-    if full_scale is not None:
-        wide = (wide - full_scale if unsigned else wide) / full_scale
-    narrow: NDArray[np.float32] = wide.astype(np.float32)
-    return narrow
+def decoded(frame: av.AudioFrame) -> Sound:
+    """The samples of ``frame``, which stays in use."""
+    form, channels = frame.format.name.removesuffix("p"), len(frame.layout.channels)
+    planes = tuple(memoryview(plane) for plane in frame.planes)
+    return Sound(frame.sample_rate, frame.samples, form, frame.format.is_planar, channels, planes)
 
 
 def plain_audio(head: bytes) -> str | None:
@@ -78,8 +80,8 @@ class SoundFile:
         self.codec = str(self._file.subtype).lower()
         self.complete = True
 
-    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yields (index of the first sample, mono float32 (n,)); ends early, ``complete`` False, at damage."""
+    def blocks(self) -> Iterator[tuple[int, Sound]]:
+        """Yields (index of the first sample, sound); ends early, ``complete`` False, at damage."""
         position = 0
         while True:
             try:
@@ -90,5 +92,6 @@ class SoundFile:
             if not len(block):
                 self.complete = position >= min(self.samples, 1 << 52)
                 return
-            yield position, mix(block.T, None)
+            plane = memoryview(block).cast("B")
+            yield position, Sound(self.rate_hz, len(block), "flt", False, self.channels, (plane,))
             position += len(block)

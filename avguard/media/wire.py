@@ -18,14 +18,16 @@ from avguard.errors import DecoderCrashError
 from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
 
 HEAD = struct.Struct("<2sBxI")
-FRAME = struct.Struct("<BBBBHIIq")
-PCM = struct.Struct("<BxxxIIq")
+FRAME = struct.Struct("<BBBBHIIqIII")
+PCM = struct.Struct("<BBBBIIq")
 RING = struct.Struct("<IQ")
 MAGIC = b"av"
 KIND_INFO, KIND_FRAME, KIND_PCM, KIND_END, KIND_ERROR = 1, 2, 3, 4, 5
 KINDS = (KIND_INFO, KIND_FRAME, KIND_PCM, KIND_END, KIND_ERROR)
 FORMATS = ("i420", "nv12", "gray8")
 MATRICES = ("bt601", "bt709", "bt2020")
+# Bytes per sample of FFmpeg's sample formats.
+SOUNDS = {"u8": 1, "s16": 2, "s32": 4, "s64": 8, "flt": 4, "dbl": 8}
 MAX_PAYLOAD_BYTES = 65536
 MAX_WARNINGS = 64
 MAX_TEXT = 500
@@ -33,7 +35,7 @@ MAX_TIME_US = 1 << 53
 
 
 class FrameHead(NamedTuple):
-    """A picture in a ring slot: planes follow each other without gaps."""
+    """A picture in a ring slot: planes follow each other without gaps, rows ``strides`` bytes apart in each."""
 
     slot: int
     format: str
@@ -44,12 +46,16 @@ class FrameHead(NamedTuple):
     width: int
     height: int
     t_us: int
+    strides: tuple[int, ...]
 
 
 class PcmHead(NamedTuple):
-    """``samples`` mono float32 numbers in a ring slot."""
+    """``samples`` samples of each channel in a ring slot, one of SOUNDS: channel after channel when ``planar``."""
 
     slot: int
+    form: str
+    planar: bool
+    channels: int
     sample_rate_hz: int
     samples: int
     t_us: int
@@ -70,6 +76,16 @@ def picture_bytes(format: str, width: int, height: int) -> int:
     return sum(rows * row_bytes for rows, row_bytes in plane_shapes(format, width, height))
 
 
+def row_strides(format: str, width: int) -> tuple[int, ...]:
+    """Bytes from row to row in each plane of a picture without padding."""
+    return tuple(row_bytes for _, row_bytes in plane_shapes(format, width, 1))
+
+
+def padded_bytes(format: str, height: int, strides: tuple[int, ...]) -> int:
+    """Bytes of all planes of a picture whose rows are ``strides`` bytes apart."""
+    return sum(rows * stride for (rows, _), stride in zip(plane_shapes(format, 1, height), strides, strict=True))
+
+
 def pack(kind: int, payload: bytes) -> bytes:
     """One message."""
     return HEAD.pack(MAGIC, kind, len(payload)) + payload
@@ -80,12 +96,13 @@ def pack_frame(head: FrameHead) -> bytes:
     flags = int(head.full_range) | int(head.mirrored) << 1
     codes = FORMATS.index(head.format), MATRICES.index(head.matrix), flags
     fields = head.slot, *codes, head.rotation_deg, head.width, head.height, head.t_us
-    return pack(KIND_FRAME, FRAME.pack(*fields))
+    return pack(KIND_FRAME, FRAME.pack(*fields, *head.strides, *(0,) * (3 - len(head.strides))))
 
 
 def pack_pcm(head: PcmHead) -> bytes:
     """The message that announces samples."""
-    return pack(KIND_PCM, PCM.pack(*head))
+    codes = list(SOUNDS).index(head.form), int(head.planar), head.channels
+    return pack(KIND_PCM, PCM.pack(head.slot, *codes, head.sample_rate_hz, head.samples, head.t_us))
 
 
 def pack_json(kind: int, value: Mapping[str, object]) -> bytes:
@@ -120,23 +137,27 @@ def parse_frame(payload: bytes) -> FrameHead:
     """Raises DecoderCrashError when a field is out of range (sizes are checked against the ring by its owner)."""
     if len(payload) != FRAME.size:
         raise garbled()
-    slot, form, matrix, flags, rotation_deg, width, height, t_us = FRAME.unpack(payload)
+    slot, form, matrix, flags, rotation_deg, width, height, t_us, *strides = FRAME.unpack(payload)
     if form >= len(FORMATS) or matrix >= len(MATRICES) or flags > 3 or rotation_deg not in (0, 90, 180, 270):
         raise garbled()
     if width < 1 or height < 1 or abs(t_us) > MAX_TIME_US:
         raise garbled()
-    full, mirrored = bool(flags & 1), bool(flags & 2)
-    return FrameHead(slot, FORMATS[form], MATRICES[matrix], full, mirrored, rotation_deg, width, height, t_us)
+    shapes = plane_shapes(FORMATS[form], width, height)
+    if any(stride < row_bytes for stride, (_, row_bytes) in zip(strides, shapes, strict=False)):
+        raise garbled()
+    flagged = bool(flags & 1), bool(flags & 2)
+    known = tuple(strides[: len(shapes)])
+    return FrameHead(slot, FORMATS[form], MATRICES[matrix], *flagged, rotation_deg, width, height, t_us, known)
 
 
 def parse_pcm(payload: bytes) -> PcmHead:
     """Raises DecoderCrashError when a field is out of range."""
     if len(payload) != PCM.size:
         raise garbled()
-    head = PcmHead._make(PCM.unpack(payload))
-    if head.sample_rate_hz < 1 or head.samples < 1 or abs(head.t_us) > MAX_TIME_US:
+    slot, form, planar, channels, rate_hz, samples, t_us = PCM.unpack(payload)
+    if form >= len(SOUNDS) or planar > 1 or channels < 1 or rate_hz < 1 or samples < 1 or abs(t_us) > MAX_TIME_US:
         raise garbled()
-    return head
+    return PcmHead(slot, list(SOUNDS)[form], bool(planar), channels, rate_hz, samples, t_us)
 
 
 def parse_json(payload: bytes) -> dict[str, object]:

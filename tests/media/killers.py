@@ -71,13 +71,15 @@ def _begin(task: dict[str, Any]) -> None:
 
 def _oversize_frame(task: dict[str, Any]) -> None:
     _begin(task)
-    os.write(task["up_fd"], wire.pack_frame(wire.FrameHead(0, "i420", "bt601", False, False, 0, 4000, 4000, 0)))
+    head = wire.FrameHead(0, "i420", "bt601", False, False, 0, 4000, 4000, 0, (4000, 2000, 2000))
+    os.write(task["up_fd"], wire.pack_frame(head))
     time.sleep(60)
 
 
 def _no_such_slot(task: dict[str, Any]) -> None:
     _begin(task)
-    os.write(task["up_fd"], wire.pack_frame(wire.FrameHead(200, "i420", "bt601", False, False, 0, 64, 48, 0)))
+    head = wire.FrameHead(200, "i420", "bt601", False, False, 0, 64, 48, 0, (64, 32, 32))
+    os.write(task["up_fd"], wire.pack_frame(head))
     time.sleep(60)
 
 

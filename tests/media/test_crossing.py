@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What crosses from the decoder process: planes with and without their padding, samples of every format."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from avguard.errors import DecoderCrashError, MediaError, UsageError
+from avguard.media import start_media, wire
+from avguard.media.child import Outlet
+from avguard.media.mono import DTYPES, to_mono
+from avguard.media.picture import Picture, to_picture
+from avguard.media.sound import decoded
+from tests.make_media import Film, write_clip
+
+SIZE = (162, 122)
+
+
+def padded_picture() -> Picture:
+    """A picture whose rows are longer than its width."""
+    rgb = np.random.default_rng(3).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    picture = to_picture(av.VideoFrame.from_ndarray(rgb, "rgb24"))
+    assert picture.strides > wire.row_strides(picture.format, picture.width)
+    return picture
+
+
+def planes(memory: bytes, strides: tuple[int, ...]) -> list[NDArray[np.uint8]]:
+    found, begin = [], 0
+    for (rows, row_bytes), stride in zip(wire.plane_shapes("i420", *SIZE), strides, strict=True):
+        found.append(np.frombuffer(memory, np.uint8, rows * stride, begin).reshape(rows, stride)[:, :row_bytes])
+        begin += rows * stride
+    return found
+
+
+def test_planes_are_the_same_with_and_without_room_for_their_padding() -> None:
+    picture, outlet = padded_picture(), Outlet(-1, -1, -1)
+    roomy, tight = bytearray(1 << 18), bytearray(wire.picture_bytes("i420", *SIZE))
+    assert outlet.copy(picture, memoryview(roomy)) == picture.strides
+    strides = outlet.copy(picture, memoryview(tight))
+    assert strides == wire.row_strides("i420", SIZE[0])
+    assert len(tight) == wire.padded_bytes("i420", SIZE[1], strides)
+    for with_padding, without in zip(planes(roomy, picture.strides), planes(tight, strides), strict=True):
+        assert np.ptp(without) > 50
+        np.testing.assert_array_equal(with_padding, without)
+
+
+@pytest.mark.parametrize("strides", [(161, 81, 81), (162, 80, 81), (162, 81, 0)])
+def test_rows_that_overlap_are_garbage(strides: tuple[int, ...]) -> None:
+    head = wire.FrameHead(0, "i420", "bt601", False, False, 0, *SIZE, 0, strides)
+    with pytest.raises(DecoderCrashError):
+        wire.parse_frame(wire.pack_frame(head)[wire.HEAD.size :])
+    whole = head._replace(strides=(162, 81, 81))
+    assert wire.parse_frame(wire.pack_frame(whole)[wire.HEAD.size :]) == whole
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("form", wire.SOUNDS)
+def test_every_sample_format_becomes_mono(form: str, planar: bool) -> None:
+    wave = np.array([[0.5, -0.25, 0.0, -1.0], [0.25, -0.75, 0.5, 0.0]])
+    kind: Any = DTYPES[form]
+    full = 1 if form in ("flt", "dbl") else 2 ** (8 * wire.SOUNDS[form] - 1)
+    stored = (wave * full + (full if form == "u8" else 0)).astype(kind)
+    raw = np.ascontiguousarray(stored if planar else stored.T).view(np.uint8).reshape(-1)
+    mono = to_mono(raw, form, planar, 2)
+    assert mono.dtype == np.float32
+    np.testing.assert_allclose(mono, wave.mean(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["u8", "u8p", "s16", "s16p", "s32", "s32p", "flt", "fltp", "dbl", "dblp"])
+def test_decoded_sound_holds_the_samples_that_were_there(form: str) -> None:
+    kind: Any = DTYPES[form.removesuffix("p")]
+    values = np.arange(2 * 1000).astype(kind)
+    frame = av.AudioFrame.from_ndarray(values.reshape((2, -1) if form.endswith("p") else (1, -1)), form, "stereo")
+    frame.sample_rate = 16000
+    sound = decoded(frame)
+    assert (sound.rate_hz, sound.samples, sound.channels) == (16000, 1000, 2)
+    held = b"".join(plane[: sound.size() // len(sound.planes)] for plane in sound.planes)
+    assert held == values.tobytes()
+
+
+def test_sound_longer_than_a_slot_is_cut_between_samples() -> None:
+    outlet = Outlet(-1, -1, -1)
+    sent: list[bytes] = []
+    outlet._send = sent.append  # type: ignore[method-assign]
+    slots = [bytearray(64) for _ in range(3)]
+    outlet._slots, outlet._free = [memoryview(slot) for slot in slots], [2, 1, 0]
+    values = np.arange(40, dtype=np.int16).reshape(2, 20)
+    frame = av.AudioFrame.from_ndarray(values, "s16p", "stereo")
+    frame.sample_rate = 8000
+    outlet.pcm(1_000_000, decoded(frame))
+    heads = [wire.parse_pcm(message[wire.HEAD.size :]) for message in sent]
+    assert [(head.slot, head.samples, head.t_us) for head in heads] == [(0, 16, 1_000_000), (1, 4, 1_002_000)]
+    parts = [np.frombuffer(slots[h.slot], np.int16, 2 * h.samples).reshape(2, -1) for h in heads]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), values)
+
+
+def test_the_decoder_process_starts_without_numpy() -> None:
+    # It would take a third of the time until the first picture.
+    script = "import sys; sys.path[:] = eval(sys.argv[1]); import avguard.media.child; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-I", "-S", "-c", script, repr(sys.path)], check=False).returncode == 0
+
+
+def test_a_started_reader_tells_later_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("no clip")
+    reader = start_media(path)
+    with pytest.raises(MediaError, match="text"):
+        _ = reader.info
+    with pytest.raises(UsageError, match="closed"):
+        next(reader)
+
+
+def test_a_started_reader_that_is_dropped_leaves_nothing(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", Film(seconds=0.2), None)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    start_media(path)
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_started_reader_can_be_closed_before_it_knows(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", Film(seconds=0.2), None)
+    with start_media(path) as reader:
+        pass
+    with pytest.raises(UsageError, match="closed"):
+        _ = reader.info
+    with start_media(path) as reader:
+        assert next(reader).t_us == 0
