@@ -126,7 +126,9 @@ def main(task: dict[str, Any]) -> None:
     outlet = Outlet(task["up_fd"], task["down_fd"], task["ring_fd"])
     head = os.pread(task["media_fd"], HEAD_BYTES, 0)
     if plain_audio(head):
-        import soundfile  # noqa: F401  # must be loaded before files can no longer be opened
+        # Must be loaded before files can no longer be opened; some releases of soundfile load NumPy on first use.
+        import numpy  # noqa: F401
+        import soundfile  # noqa: F401
     cpu_seconds = limits.wall_seconds + limits.wall_per_media_second * limits.max_duration_s
     try:
         jail.enter(limits.memory_bytes, int(cpu_seconds) + CPU_SLACK_S, task["lifeline_fd"])
