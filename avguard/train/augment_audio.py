@@ -303,8 +303,23 @@ def edges(pcm: Pcm, rng: np.random.Generator) -> Pcm:
     return (weight * pcm + (1 - weight) * quiet).astype(np.float32)
 
 
+def pauses(pcm: Pcm, rng: np.random.Generator) -> Pcm:
+    """Single words: of every 0.8-3 s only 0.4-1.6 s stay, what lies between is cut, turned down or a noise floor."""
+    fill, change_db, floor_db = int(rng.integers(3)), rng.uniform(-60, -20), rng.uniform(-80, -45)
+    stays, fade, at = np.zeros(pcm.size), SAMPLE_RATE_HZ // 100, -int(rng.uniform(0, 1.5) * SAMPLE_RATE_HZ)
+    while at < pcm.size:
+        spoken, pause = (int(rng.uniform(0.4, top) * SAMPLE_RATE_HZ) for top in (1.6, 1.4))
+        stays[max(at, 0) : max(at + spoken, 0)] = 1
+        at += spoken + pause
+    stays = np.convolve(np.pad(stays, fade, "edge"), np.ones(2 * fade + 1) / (2 * fade + 1), "valid")
+    hiss = rng.standard_normal(pcm.size) * _rms(pcm) * 10 ** (floor_db / 20)
+    quiet = (0.0, pcm * 10 ** (change_db / 20), hiss)[fill]
+    return (stays * pcm + (1 - stays) * quiet).astype(np.float32)
+
+
 # In the order in which sound meets them: room, microphone, processing, coding, network, storage.
 EFFECTS: dict[str, tuple[float, Effect]] = {
+    "pauses": (0.20, pauses),
     "edges": (0.25, edges),
     "reverb": (0.25, reverb),
     "noise": (0.40, noise),

@@ -231,3 +231,13 @@ def test_lost_packets_are_few_and_whole() -> None:
         changed = (out != hiss).reshape(-1, 320).mean(axis=1)
         assert set(np.unique(changed.round(2))) <= {0.0, 1.0}
         assert 0 < changed.mean() < 0.25
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pauses_leave_words_alone_and_quieten_the_rest(seed: int) -> None:
+    pcm = np.full(10 * RATE_HZ, 0.1, np.float32)
+    out = np.abs(augment.apply_effects(pcm, [("pauses", seed)]))
+    kept, quiet = np.isclose(out, 0.1, rtol=1e-3).mean(), (out < 0.0101).mean()
+    assert 0.25 < kept < 0.8
+    assert quiet > 0.15
+    assert kept + quiet > 0.95
