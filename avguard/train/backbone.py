@@ -54,9 +54,12 @@ class Inverted(nn.Module):
 
 
 class Trunk(nn.Module):
-    """(N, inputs, H, W), about [-1, 1] -> the outputs of TAPS, (N, TAP_CHANNELS[i], H / stride, W / stride) each."""
+    """(N, inputs, H, W), about [-1, 1] -> the outputs of TAPS, (N, TAP_CHANNELS[i], H / stride, W / stride) each.
 
-    def __init__(self, inputs: int, taps: int = len(TAPS)) -> None:
+    ``style``, without weights of its own, stands after the first stage.
+    """
+
+    def __init__(self, inputs: int, taps: int = len(TAPS), style: nn.Module | None = None) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(inputs, STEM, 3, 2, 1, bias=False), nn.BatchNorm2d(STEM, 1e-3), nn.ReLU6(inplace=True)
@@ -70,11 +73,14 @@ class Trunk(nn.Module):
             stages.append(nn.Sequential(*blocks))
             at = end + 1
         self.stages = nn.ModuleList(stages)
+        self.style = style or nn.Identity()
 
     def forward(self, x: Tensor) -> list[Tensor]:
         y, out = self.stem(x), []
-        for stage in self.stages:
+        for number, stage in enumerate(self.stages):
             y = stage(y)
+            if number == 0:
+                y = self.style(y)
             out.append(y)
         return out
 

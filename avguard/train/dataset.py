@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from avguard.spec import load_spec
 from avguard.train.store import Pool, decode_video
+from avguard.train.styles import mix_band_styles
 
 SPEC = load_spec()
 STEPS = SPEC.window.steps
@@ -42,6 +43,8 @@ MIX = {
     "given_fake": 0.27,
     "sound_alone": 0.18,
 }
+# 1 would draw every window alike, 0 every source alike: many sources are a single clip, a few are a hundred.
+EVENNESS = 0.3
 MODALITY_DROPOUT = 0.06
 VIEW_DROPOUT = 0.10
 # Offsets below 240 ms happen to bona fide clips; what is nearer than this is not called a mismatch.
@@ -92,7 +95,7 @@ def _mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.r
 
 
 class Sampler:
-    """Draws batches from the two pools, evening out sources and generators (weight: count to the power of 1/2)."""
+    """Draws batches from the two pools. A source or generator of n windows is drawn n ** EVENNESS as often as one of 1."""
 
     def __init__(self, video: Pool, audio: Pool, sources: dict[str, str], kinds: dict[str, str]) -> None:
         self.video, self.audio, self.sources, self.kinds = video, audio, sources, kinds
@@ -149,7 +152,7 @@ class Sampler:
         count: dict[str, int] = defaultdict(int)
         for group in groups:
             count[group] += 1
-        weight = np.array([count[g] ** -0.5 for g in groups], np.float64)
+        weight = np.array([count[g] ** (EVENNESS - 1) for g in groups], np.float64)
         return ids, weight / weight.sum() if len(ids) else weight
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
@@ -216,6 +219,7 @@ class Sampler:
             window[i, heads], steps[i, heads], in_sync[i] = NAN, NAN, False
             (audios if mute else videos)[i] = -1
         inputs = self.pack(self.video, self.audio, videos, audios)
+        mix_band_styles(inputs[3], inputs[4], rng)
         hide(inputs, rng)
         return Batch(inputs, window, steps, in_sync)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from avguard.errors import UsageError
 from avguard.spec import load_spec
 from avguard.train.backbone import TAP_CHANNELS, Trunk, load_imagenet
+from avguard.train.styles import MixStyle
 
 SPEC = load_spec()
 FRAMES = SPEC.window.frames
@@ -108,7 +109,7 @@ class FaceNet(nn.Module):
         self.light = nn.Sequential(
             conv(4, a, 3, 2), Separable(a, b, stride=2), Separable(b, c, stride=2), Separable(c, d, stride=2)
         )
-        self.trunk = Trunk(3, taps=3)
+        self.trunk = Trunk(3, taps=3, style=MixStyle(FACES // LOOK_EVERY))
         # A look answers for the three steps around it, each by its own weights.
         self.look = conv(sum(TAP_CHANNELS[:3]), LOOK_EVERY * scaled(96, width))
 
