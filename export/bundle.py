@@ -25,6 +25,7 @@ from avguard.evaluate.manifest import read_manifest
 from avguard.line import SELF_TEST_TOLERANCE, pattern_input
 from avguard.spec import load_spec
 from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
+from avguard.train.conditions import CONDITIONS
 from avguard.train.loop import Validation, load_validation, natural_inputs
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.splits import part_of
@@ -176,7 +177,9 @@ def main() -> int:
     scores = agreement(programs, validation)
     rows = [row for row in read_manifest(args.data) if part_of(row) == "validation"]
     clips = collect_logits(rows, args.data, programs["joint_int8"])
-    calibration = calibrate(clips, args.peak_weight)
+    honest = [row for row in rows if row.kind == "real"]
+    hard = [collect_logits(honest, args.data, programs["joint_int8"], condition=name) for name in CONDITIONS]
+    calibration = calibrate(clips, args.peak_weight, hard)
     write_bundle(args.out, programs, golden, calibration, make_card(model, clips, programs, errors))
     for role, data in programs.items():
         aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())

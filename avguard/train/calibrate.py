@@ -6,8 +6,10 @@ Logits come from the product's own session on the validation clips, so that what
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from avguard.line import feed
 from avguard.media import open_media
 from avguard.models import default_path
 from avguard.spec import load_spec
+from avguard.train.conditions import CONDITIONS, Changed
 from avguard.verdict import Verdict
 
 HEADS = load_spec().heads
@@ -62,13 +65,13 @@ def _open(program: bytes) -> None:
     _model = _core.Model(*faces, program, identity_calibration(), {"id": "raw", "licence": "", "engine": ""})
 
 
-def _logits_of(row: Row, data: Path) -> ClipLogits:
+def _logits_of(row: Row, data: Path, condition: str | None) -> ClipLogits:
     with open_media(data / row.path) as reader:
         assert _model is not None
         session = _core.Session(
             _model, expect_video=reader.info.video is not None, expect_audio=reader.info.audio is not None
         )
-        feed(reader, session)
+        feed(reader if condition is None else Changed(reader, CONDITIONS[condition]()), session)
         verdict = Verdict.from_json(session.finish())
         events = [event for event in session.poll() if event["kind"] == "window"]
     primary = next((track.id for track in verdict.tracks if track.primary), -1)
@@ -84,11 +87,13 @@ def _logits_of(row: Row, data: Path) -> ClipLogits:
     return ClipLogits(row, logits)
 
 
-def collect_logits(rows: list[Row], data: Path, program: bytes, workers: int = 2) -> list[ClipLogits]:
-    """Raw logits of every clip of ``rows`` through the product's session."""
+def collect_logits(
+    rows: list[Row], data: Path, program: bytes, workers: int = 2, condition: str | None = None
+) -> list[ClipLogits]:
+    """Raw logits of every clip of ``rows`` through the product's session, under one of CONDITIONS if named."""
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_open, initargs=(program,)) as pool:
-        return list(pool.map(_logits_of, rows, [data] * len(rows), chunksize=4))
+        return list(pool.map(_logits_of, rows, repeat(data), repeat(condition), chunksize=4))
 
 
 def fit_logistic(
@@ -142,13 +147,15 @@ def worst_threshold(values: NDArray[np.float64], sources: NDArray[np.str_], fpr:
     return max(threshold_at(values[grouped == name], fpr) for name in set(grouped))
 
 
-def calibrate(clips: list[ClipLogits], peak_weight: float) -> dict[str, Any]:
-    """The calibration of a manifest, fitted on validation clips."""
+def calibrate(clips: list[ClipLogits], peak_weight: float, hard: Collection[list[ClipLogits]] = ()) -> dict[str, Any]:
+    """The calibration of a manifest, fitted on validation clips.
+
+    ``hard``: bona fide clips under each of CONDITIONS; thresholds are as high as the worst of them needs.
+    """
     result = identity_calibration()
     result["peak_weight"] = peak_weight
     kinds = np.array([clip.row.kind == "fake" for clip in clips], np.float64)
     sources = np.array([clip.row.source for clip in clips])
-    logits: dict[str, NDArray[np.float64]] = {}
     for head in HEADS:
         raw = np.array([clip.pooled(head, peak_weight) for clip in clips])
         truth = np.array([_truth(clip.row, head) for clip in clips], np.float64)
@@ -156,17 +163,36 @@ def calibrate(clips: list[ClipLogits], peak_weight: float) -> dict[str, Any]:
         scale, bias = (1.0, 0.0) if len(set(truth[usable])) < 2 else fit_head(raw[usable], truth[usable])
         result["scale"] = {**result["scale"], head: scale}
         result["bias"] = {**result["bias"], head: bias}
-        logits[head] = scale * raw + bias
         clean = usable & (truth == 0)
-        bona_fide = 1 / (1 + np.exp(-logits[head][clean]))
-        if len(bona_fide):
-            above = worst_threshold(bona_fide, sources[clean], FAKE_FPR)
-            limits = {"head_fake_above": above, "segment_above": above}
-            limits["head_real_below"] = min(threshold_at(bona_fide, REAL_FPR), above)
-            for key, limit in limits.items():
-                result[key] = {**result[key], head: limit}
-    _fit_overall(result, clips, kinds, logits)
+        if not clean.any():
+            continue
+        bona_fide = _sigmoid(scale * raw[clean] + bias)
+        above = worst_threshold(bona_fide, sources[clean], FAKE_FPR)
+        for group in hard:
+            scores = _sigmoid(scale * _clean_logits(group, head, peak_weight) + bias)
+            above = max(above, threshold_at(scores, FAKE_FPR)) if len(scores) else above
+        limits = {"head_fake_above": above, "segment_above": above}
+        limits["head_real_below"] = min(threshold_at(bona_fide, REAL_FPR), above)
+        for key, limit in limits.items():
+            result[key] = {**result[key], head: limit}
+    _fit_overall(result, clips, kinds)
+    scores = overall_scores(result, clips)
+    clean = (kinds == 0) & ~np.isnan(scores)
+    result["fake_above"] = worst_threshold(scores[clean], sources[clean], FAKE_FPR)
+    for group in hard:
+        honest = overall_scores(result, [clip for clip in group if clip.row.kind == "real"])
+        result["fake_above"] = max(result["fake_above"], threshold_at(honest[~np.isnan(honest)], FAKE_FPR))
+    result["real_below"] = min(threshold_at(scores[clean], REAL_FPR), result["fake_above"])
     return result
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-values))
+
+
+def _clean_logits(clips: list[ClipLogits], head: str, peak_weight: float) -> NDArray[np.float64]:
+    raw = np.array([clip.pooled(head, peak_weight) for clip in clips if _truth(clip.row, head) == 0])
+    return raw[~np.isnan(raw)]
 
 
 def _truth(row: Row, head: str) -> float:
@@ -175,27 +201,36 @@ def _truth(row: Row, head: str) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _fit_overall(
-    result: dict[str, Any], clips: list[ClipLogits], kinds: NDArray[np.float64], logits: dict[str, NDArray[np.float64]]
-) -> None:
+def _features(
+    result: dict[str, Any], clips: list[ClipLogits]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.bool_]]]:
+    """What the overall score is made of, (n, 4), and which clips each mixture is for (picture and sound, or one)."""
+    logits = {
+        head: result["scale"][head] * np.array([clip.pooled(head, result["peak_weight"]) for clip in clips])
+        + result["bias"][head]
+        for head in HEADS
+    }
     video, audio = ~np.isnan(logits["video"]), ~np.isnan(logits["audio"])
     features = np.stack(
         [either(logits["video"], logits["audio"]), *(np.nan_to_num(logits[h]) for h in ("video", "audio", "sync"))], 1
     )
-    scores = np.full(len(clips), np.nan)
-    priors = {
-        "both": (video & audio, [0.4, 0.1, 0.1, 0.4]),
-        "video_only": (video & ~audio, [0.0, 1.0, 0.0, 0.0]),
-        "audio_only": (audio & ~video, [0.0, 0.0, 1.0, 0.0]),
-    }
-    for name, (rows, prior) in priors.items():
+    return features, {"both": video & audio, "video_only": video & ~audio, "audio_only": audio & ~video}
+
+
+def _fit_overall(result: dict[str, Any], clips: list[ClipLogits], kinds: NDArray[np.float64]) -> None:
+    features, parts = _features(result, clips)
+    priors = {"both": [0.4, 0.1, 0.1, 0.4], "video_only": [0.0, 1.0, 0.0, 0.0], "audio_only": [0.0, 0.0, 1.0, 0.0]}
+    for name, prior in priors.items():
         fitted = np.append(np.array(prior), 0.0)
         if name == "both":
-            fitted = fit_logistic(features[rows], kinds[rows], np.array(prior), 0.05)
+            fitted = fit_logistic(features[parts[name]], kinds[parts[name]], np.array(prior), 0.05)
         weights = {"video": float(fitted[1]), "audio": float(fitted[2]), "sync": float(fitted[3]), "desync": 0.0}
         result[name] = {"either": float(fitted[0]), "weight": weights, "bias": float(fitted[4])}
-        scores[rows] = 1 / (1 + np.exp(-(features[rows] @ fitted[:4] + fitted[4])))
-    clean = (kinds == 0) & video & audio
-    sources = np.array([clip.row.source for clip in clips])
-    result["fake_above"] = worst_threshold(scores[clean], sources[clean], FAKE_FPR)
-    result["real_below"] = min(threshold_at(scores[clean], REAL_FPR), result["fake_above"])
+
+
+def overall_scores(result: dict[str, Any], clips: list[ClipLogits]) -> NDArray[np.float64]:
+    """Overall score of clips of which picture and sound were judged, (n,); NaN for the others."""
+    features, parts = _features(result, clips)
+    mix = result["both"]
+    weights = np.array([mix["either"], *(mix["weight"][h] for h in ("video", "audio", "sync"))])
+    return np.where(parts["both"], _sigmoid(features @ weights + mix["bias"]), np.nan)

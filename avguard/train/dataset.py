@@ -95,7 +95,7 @@ def _mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.r
 
 
 class Sampler:
-    """Draws batches from the two pools. A source or generator of n windows is drawn n ** EVENNESS as often as one of 1."""
+    """Draws batches from the two pools; a source or generator of n windows comes n ** EVENNESS as often as one of 1."""
 
     def __init__(self, video: Pool, audio: Pool, sources: dict[str, str], kinds: dict[str, str]) -> None:
         self.video, self.audio, self.sources, self.kinds = video, audio, sources, kinds

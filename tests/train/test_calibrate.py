@@ -3,11 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from avguard.evaluate.manifest import Row
-from avguard.train.calibrate import ClipLogits, calibrate, either, fit_head, threshold_at, worst_threshold
+from avguard.train.calibrate import (
+    ClipLogits,
+    calibrate,
+    either,
+    fit_head,
+    overall_scores,
+    threshold_at,
+    worst_threshold,
+)
 
 
 def clips(n: int, gap: float) -> list[ClipLogits]:
@@ -35,6 +45,18 @@ def test_informative_heads_get_a_positive_scale_and_low_error() -> None:
     assert result["both"]["either"] + sum(result["both"]["weight"].values()) > 0.5
     assert result["real_below"] <= result["fake_above"]
     assert set(result["head_fake_above"]) == {"video", "audio", "sync", "desync"}
+
+
+def test_thresholds_hold_in_hard_conditions() -> None:
+    easy = clips(200, 4.0)
+    shifted = [replace(c, logits={h: [v + 3 for v in values] for h, values in c.logits.items()}) for c in easy]
+    calm, wary = calibrate(easy, 0.0), calibrate(easy, 0.0, [easy, shifted])
+    assert wary["fake_above"] > calm["fake_above"]
+    assert wary["head_fake_above"]["audio"] > calm["head_fake_above"]["audio"]
+    for key in ("scale", "bias", "both", "real_below", "head_real_below"):
+        assert wary[key] == calm[key]
+    honest = overall_scores(wary, [c for c in shifted if c.row.kind == "real"])
+    assert (honest >= wary["fake_above"]).mean() <= 0.04
 
 
 def test_a_head_without_information_is_flattened() -> None:
