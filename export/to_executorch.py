@@ -53,10 +53,10 @@ def constant_methods() -> dict[str, str]:
     }
 
 
-def assert_fully_delegated(edge: EdgeProgramManager) -> None:
-    """Raise ModelError unless ``forward`` is exactly one XNNPACK delegate with no operator left beside it."""
+def assert_fully_delegated(edge: EdgeProgramManager, method: str = "forward") -> None:
+    """Raise ModelError unless ``method`` is exactly one XNNPACK delegate with no operator left beside it."""
     delegates, left = [], []
-    graph_module = edge.exported_program("forward").graph_module
+    graph_module = edge.exported_program(method).graph_module
     for node in graph_module.graph.nodes:
         if node.op != "call_function":
             continue
@@ -70,10 +70,16 @@ def assert_fully_delegated(edge: EdgeProgramManager) -> None:
 
 def lower(program: ExportedProgram) -> bytes:
     """Lower an exported program to a ``.pte``. Raises ModelError when anything stays outside the delegate."""
+    return lower_methods({"forward": program})
+
+
+def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:
+    """Lower several exported programs to the methods of one ``.pte``. Raises ModelError as ``lower`` does."""
     edge = to_edge_transform_and_lower(
-        {"forward": program}, partitioner=[XnnpackPartitioner()], constant_methods=constant_methods()
+        programs, partitioner=[XnnpackPartitioner()], constant_methods=constant_methods()
     )
-    assert_fully_delegated(edge)
+    for method in programs:
+        assert_fully_delegated(edge, method)
     return bytes(edge.to_executorch().buffer)
 
 
