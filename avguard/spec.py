@@ -84,6 +84,7 @@ class FaceSpec:
     detector_threshold: float
     detector_overlap: float
     mesh_px: int
+    mesh_every: int
     mesh_margin: float
     mesh_threshold: float
     track_overlap: float

@@ -27,6 +27,20 @@ bool Jumped(const Similarity& before, const Similarity& now, const MeshPoints& p
   return std::hypot(x1 - x0, y1 - y0) > kJumpPx;
 }
 
+MeshPoints Between(const MeshPoints& from, const MeshPoints& to, float share) {
+  MeshPoints points = from;
+  for (size_t i = 0; i < points.size(); ++i) {
+    for (size_t axis = 0; axis < points[i].size(); ++axis) points[i][axis] += share * (to[i][axis] - from[i][axis]);
+  }
+  return points;
+}
+
+void LargestFirst(std::vector<FaceFrame>* faces) {
+  std::stable_sort(faces->begin(), faces->end(), [](const FaceFrame& a, const FaceFrame& b) {
+    return a.quality.eye_distance_px > b.quality.eye_distance_px;
+  });
+}
+
 Status CheckSizes(const Network& network, size_t input, size_t first_output, size_t second_output) {
   const bool fits = network.inputs() == 1 && network.outputs() == 2 && network.input_size(0) == input &&
                     network.output_size(0) == first_output && network.output_size(1) == second_output;
@@ -124,7 +138,7 @@ void FaceFinder::DropStaleTracks() {
   tracks_.swap(kept);
 }
 
-FaceFrame FaceFinder::Observe(const Image& image, Track* track) {
+void FaceFinder::Observe(const Image& image, Track* track, std::vector<FaceFrame>* faces) {
   const Similarity fit = FitCanvas(track->points);
   const bool smooth = track->smoothed && !Jumped(track->similarity, fit, track->points);
   track->similarity = smooth ? Smooth(track->similarity, fit) : fit;
@@ -138,32 +152,94 @@ FaceFrame FaceFinder::Observe(const Image& image, Track* track) {
   face.canvas.resize(3 * static_cast<size_t>(kSide) * kSide);
   WarpToRgb(image, Invert(track->similarity.ToAffine()), kSide, kSide, Border::kReplicate, face.canvas.data());
   face.quality = MeasureQuality(track->points, face.canvas.data());
-  return face;
+  if (face.quality.eye_distance_px < spec::face::minimum_eye_distance_px) {
+    ++small_faces_;
+  } else {
+    faces->push_back(std::move(face));
+  }
 }
 
-Status FaceFinder::Update(const Image& image, std::vector<FaceFrame>* faces) {
+bool FaceFinder::MayWait(int64_t index) const {
+  static_assert(spec::face::mesh_every == 1 || spec::face::mesh_every == 2,
+                "one frame at most waits for the next mesh");
+  // Frames further apart than a cell move too much to be guessed, and are few anyway.
+  if (spec::face::mesh_every == 1 || waits_ || tracks_.empty() || index != meshed_index_ + 1) return false;
+  return std::all_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return track.lost == 0; });
+}
+
+Status FaceFinder::PointsBetween(const Track& track, const MeshPoints& earlier, int64_t index, MeshPoints* points,
+                                 bool* found) {
+  *found = track.lost == 0 && index - waiting_index_ <= spec::face::mesh_every &&
+           !Jumped(FitCanvas(earlier), FitCanvas(track.points), track.points);
+  if (!*found) return FitMesh(waiting_, RegionFromPoints(earlier), points, found);
+  const auto share = static_cast<float>(waiting_index_ - meshed_index_) / static_cast<float>(index - meshed_index_);
+  *points = Between(earlier, track.points, share);
+  return Status::kOk;
+}
+
+void FaceFinder::ObserveWaiting(const MeshPoints& points, Track* track, std::vector<FaceFrame>* faces) {
+  const MeshPoints now = track->points;
+  const FaceBox bounds = track->bounds;
+  track->points = points;
+  track->bounds = BoundsOf(points);
+  Observe(waiting_, track, faces);
+  track->points = now;
+  track->bounds = bounds;
+  if (track->lost > 0) track->smoothed = false;
+}
+
+Status FaceFinder::Settle(std::vector<FaceFrame>* waited) {
+  waited->clear();
+  if (!waits_) return Status::kOk;
+  waits_ = false;
+  meshed_index_ = waiting_index_;
+  Status status = Status::kOk;
+  for (size_t i = 0; i < tracks_.size() && status == Status::kOk; ++i) status = Follow(waiting_, {}, &tracks_[i]);
+  for (Track& track : tracks_) {
+    if (track.lost == 0) Observe(waiting_, &track, waited);
+  }
+  LargestFirst(waited);
+  return status;
+}
+
+Status FaceFinder::Update(const Image& image, int64_t index, std::vector<FaceFrame>* waited,
+                          std::vector<FaceFrame>* faces, bool* waits) {
+  waited->clear();
   faces->clear();
+  *waits = MayWait(index);
+  ++frames_;
+  if (*waits) {
+    waits_ = true;
+    waiting_ = image;
+    waiting_index_ = index;
+    return Status::kOk;
+  }
   const bool lost = std::any_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return track.lost > 0; });
   std::vector<FaceBox> boxes;
   Status status = Status::kOk;
-  if (tracks_.empty() || lost || frames_ % spec::face::detector_every == 0) status = Detect(image, &boxes);
-  ++frames_;
-  for (size_t i = 0; i < tracks_.size() && status == Status::kOk; ++i) status = Follow(image, boxes, &tracks_[i]);
+  if (tracks_.empty() || lost || frames_ - detected_frame_ >= spec::face::detector_every) {
+    status = Detect(image, &boxes);
+    detected_frame_ = frames_;
+  }
+  for (size_t i = 0; i < tracks_.size() && status == Status::kOk; ++i) {
+    Track& track = tracks_[i];
+    const MeshPoints earlier = track.points;
+    status = Follow(image, boxes, &track);
+    MeshPoints between{};
+    bool found = false;
+    if (status == Status::kOk && waits_) status = PointsBetween(track, earlier, index, &between, &found);
+    if (found) ObserveWaiting(between, &track, waited);
+  }
+  waits_ = false;
+  meshed_index_ = index;
   DropStaleTracks();
   if (status == Status::kOk) status = AddNewTracks(image, boxes);
   if (status != Status::kOk) return status;
   for (Track& track : tracks_) {
-    if (track.lost > 0) continue;
-    FaceFrame face = Observe(image, &track);
-    if (face.quality.eye_distance_px < spec::face::minimum_eye_distance_px) {
-      ++small_faces_;
-      continue;
-    }
-    faces->push_back(std::move(face));
+    if (track.lost == 0) Observe(image, &track, faces);
   }
-  std::stable_sort(faces->begin(), faces->end(), [](const FaceFrame& a, const FaceFrame& b) {
-    return a.quality.eye_distance_px > b.quality.eye_distance_px;
-  });
+  LargestFirst(waited);
+  LargestFirst(faces);
   return Status::kOk;
 }
 

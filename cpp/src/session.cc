@@ -2,60 +2,13 @@
 #include "session.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-
-#include "audio/window_audio.h"
-#include "clip/window.h"
-#include "floor_div.h"
 
 namespace avg {
 namespace {
 
-constexpr int64_t kFrames = spec::window::frames;
-constexpr int64_t kStride = spec::window::stride_frames;
 constexpr int64_t kPeriodUs = spec::video::period_us;
-constexpr int64_t kPerFrame = spec::audio::frames_per_video_frame;
-constexpr int64_t kMelOffset = spec::audio::frame_offset;
-constexpr int64_t kWindowMel = kFrames * kPerFrame;
 // Times beyond these come from broken files; they bound the number of grid cells.
 constexpr int64_t kLatestUs = int64_t{24} * 3600 * 1'000'000;
-// A window is judged when at least half of it shows the face, or a quarter of a second of it is speech.
-constexpr int64_t kLeastFaceFrames = kFrames / 2;
-constexpr int64_t kLeastSpeechFrames = 25;
-// Frames left over after the last regular window that are worth one more.
-constexpr int64_t kLeastTail = 6;
-
-enum Input : size_t { kFaceInput, kMouthInput, kMotionInput, kMelInput, kLinearInput, kInputs };
-enum Output : size_t { kWindowLogits, kStepLogits, kLipEmbedding, kVoiceEmbedding, kOutputs };
-
-bool FitsSpec(const Network& network) {
-  constexpr size_t kSide = spec::video::canvas_px, kMouth = spec::video::mouth_px;
-  constexpr size_t kLooks = spec::window::frames / spec::video::face_every;
-  constexpr size_t kEmbedding = spec::embedding_dims * static_cast<size_t>(kFrames);
-  const size_t inputs[kInputs] = {kLooks * 4 * kSide * kSide, kFrames * kMouth * kMouth, spec::motion::dims * kFrames,
-                                  spec::audio::mel_bands * kWindowMel, spec::audio::linear_bands * kWindowMel};
-  const size_t outputs[kOutputs] = {kHeads, kHeads * kSteps, kEmbedding, kEmbedding};
-  if (network.inputs() != kInputs || network.outputs() != kOutputs) return false;
-  for (size_t i = 0; i < kInputs; ++i) {
-    if (network.input_size(i) != inputs[i]) return false;
-  }
-  for (size_t i = 0; i < kOutputs; ++i) {
-    if (network.output_size(i) != outputs[i]) return false;
-  }
-  return true;
-}
-
-std::array<float, 2> Lips(const FaceFrame& face) {
-  const auto& points = face.canvas_points;
-  const auto gap = [&](int a, int b) {
-    const auto& p = points[static_cast<size_t>(a)];
-    const auto& q = points[static_cast<size_t>(b)];
-    return std::hypot(p[0] - q[0], p[1] - q[1]);
-  };
-  return {gap(mesh::kUpperInnerLip, mesh::kLowerInnerLip),
-          gap(spec::motion::lip_points[0], spec::motion::lip_points[6])};
-}
 
 }  // namespace
 
@@ -89,24 +42,6 @@ Status Session::Fail(Status status, const char* what) {
   return status;
 }
 
-void Session::Hold(const Image& image) {
-  size_t total = 0;
-  for (int plane = 0; plane < PlaneCount(image.format); ++plane) {
-    total += RowBytes(image, plane) * static_cast<size_t>(PlaneRows(image, plane));
-  }
-  held_bytes_.resize(total);
-  held_ = image;
-  uint8_t* to = held_bytes_.data();
-  for (int plane = 0; plane < PlaneCount(image.format); ++plane) {
-    const size_t row_bytes = RowBytes(image, plane);
-    held_.plane[plane] = to;
-    held_.stride[plane] = static_cast<ptrdiff_t>(row_bytes);
-    for (int32_t row = 0; row < PlaneRows(image, plane); ++row, to += row_bytes) {
-      std::memcpy(to, image.plane[plane] + row * image.stride[plane], row_bytes);
-    }
-  }
-}
-
 Status Session::PushFrame(const Image& image, int64_t t_us) {
   if (finished_) return Fail(Status::kWrongOrder, "a frame came after finish");
   const Status valid = Validate(image);
@@ -116,7 +51,7 @@ Status Session::PushFrame(const Image& image, int64_t t_us) {
   grid_.Push(t_us, &cells);
   Status status = TakeCells(cells);
   if (status != Status::kOk) return status;
-  Hold(image);
+  held_[newest_].Store(image);
   return ScoreReadyWindows();
 }
 
@@ -138,25 +73,54 @@ std::vector<Event> Session::Poll() {
 
 Status Session::TakeCells(const std::vector<FrameGrid::Cell>& cells) {
   for (const FrameGrid::Cell& cell : cells) {
-    MarkLost(cell.index);
-    if (cell.frame < 0) continue;
-    const Status status = Look(cell.frame);
+    Status status = Status::kOk;
+    if (cell.frame < 0) {
+      status = Settle();
+      MarkLost(cell.index);
+    } else if (cell.frame != seen_frame_) {
+      status = Look(cell);
+    } else if (!waiting_cells_.empty()) {
+      waiting_cells_.push_back(cell.index);
+    } else {
+      Record(cell.index, faces_);
+    }
     if (status != Status::kOk) return status;
-    Record(cell.index);
   }
   return Status::kOk;
 }
 
-Status Session::Look(int64_t frame) {
-  if (frame == seen_frame_) return Status::kOk;
-  const Status status = finder_->Update(held_, &faces_);
+Status Session::Look(const FrameGrid::Cell& cell) {
+  std::vector<FaceFrame> waited;
+  bool waits = false;
+  const Status status = finder_->Update(held_[newest_].image(), cell.index, &waited, &faces_, &waits);
   if (status != Status::kOk) return Fail(status, "a face network failed to run");
-  seen_frame_ = frame;
+  seen_frame_ = cell.frame;
+  RecordWaiting(waited);
+  if (waits) {
+    waiting_cells_.push_back(cell.index);
+    newest_ = 1 - newest_;
+  } else {
+    Record(cell.index, faces_);
+  }
   return Status::kOk;
 }
 
-void Session::Record(int64_t index) {
-  for (const FaceFrame& face : faces_) {
+Status Session::Settle() {
+  if (waiting_cells_.empty()) return Status::kOk;
+  const Status status = finder_->Settle(&faces_);
+  if (status != Status::kOk) return Fail(status, "a face network failed to run");
+  RecordWaiting(faces_);
+  return Status::kOk;
+}
+
+void Session::RecordWaiting(const std::vector<FaceFrame>& faces) {
+  for (const int64_t index : waiting_cells_) Record(index, faces);
+  waiting_cells_.clear();
+}
+
+void Session::Record(int64_t index, const std::vector<FaceFrame>& faces) {
+  MarkLost(index);
+  for (const FaceFrame& face : faces) {
     const bool fresh = tracks_.find(face.track) == tracks_.end();
     Track& track = tracks_[face.track];
     if (fresh) {
@@ -208,179 +172,6 @@ void Session::MarkLost(int64_t index) {
   }
 }
 
-int64_t Session::VideoEnd() const { return grid_.next_index(); }
-
-int64_t Session::AudioEnd() const { return FloorDiv(sound_.end() - kMelOffset, kPerFrame); }
-
-bool Session::RangeKnown() const {
-  const bool video = grid_.started(), audio = sound_.started();
-  if (finished_) return video || audio;
-  if ((video || !options_.expect_video) && (audio || !options_.expect_audio)) return video || audio;
-  // One stream is far ahead and the other has not begun: it will be taken as missing until it does.
-  if (video) return VideoEnd() - grid_.first_index() > kFrames + spec::window::stream_lag_frames;
-  return audio && sound_.end() - sound_.begin() > kPerFrame * (kFrames + spec::window::stream_lag_frames);
-}
-
-Status Session::ScoreReadyWindows() {
-  if (!range_fixed_) {
-    if (!RangeKnown()) return Status::kOk;
-    const int64_t audio_first =
-        FloorDiv(FloorDiv(sound_.first_sample(), spec::audio::hop_samples) - kMelOffset, kPerFrame);
-    first_index_ = grid_.started() ? grid_.first_index() : audio_first;
-    if (grid_.started() && sound_.started()) first_index_ = std::min(first_index_, audio_first);
-    next_window_ = motion_end_ = first_index_;
-    range_fixed_ = true;
-  }
-  if (options_.extract) return Status::kOk;
-  const auto reached = [&](int64_t end) {
-    const int64_t patience = end + spec::window::stream_lag_frames;
-    const int64_t video = grid_.started() ? VideoEnd() : first_index_,
-                  audio = sound_.started() ? AudioEnd() : first_index_;
-    if (finished_) return std::max(video, audio) >= end;
-    const bool video_there = !options_.expect_video || video >= end || audio >= patience;
-    const bool audio_there = !options_.expect_audio || audio >= end || video >= patience;
-    return video_there && audio_there && (video >= end || audio >= end);
-  };
-  while (reached(next_window_ + kFrames)) {
-    const Status status = ScoreWindow(next_window_);
-    if (status != Status::kOk) return status;
-    CountLips(motion_end_, next_window_ + kStride);
-    next_window_ += kStride;
-    Forget(std::min(next_window_, std::max(VideoEnd(), AudioEnd()) - kFrames));
-  }
-  return Status::kOk;
-}
-
-void Session::Forget(int64_t before) {
-  for (auto& [id, track] : tracks_) {
-    auto& history = track.history;
-    while (!history.empty() && history.front().first < before) history.pop_front();
-  }
-  sound_.DiscardBefore(kPerFrame * before + kMelOffset);
-}
-
-void Session::CountLips(int64_t from, int64_t until) {
-  for (auto& [id, track] : tracks_) {
-    for (const auto& [index, face] : track.history) {
-      if (index < from || index >= until) continue;
-      const auto lips = Lips(face);
-      if (index == track.last_lips_index + 1) {
-        const double speed = std::abs(lips[0] - track.last_lips[0]) + 0.5 * std::abs(lips[1] - track.last_lips[1]);
-        const bool speech = sound_.speech(index * kPerFrame);
-        (speech ? track.facts.motion_in_speech : track.facts.motion_in_silence) += speed;
-        ++(speech ? track.facts.speech_frames : track.facts.silence_frames);
-      }
-      track.last_lips = lips;
-      track.last_lips_index = index;
-    }
-  }
-  motion_end_ = until;
-}
-
-bool Session::PackSound(int64_t first, bool* speech) {
-  std::array<const float*, kWindowMel> rows;
-  int64_t speech_frames = 0;
-  for (int64_t i = 0; i < kWindowMel; ++i) {
-    const int64_t j = first * kPerFrame + kMelOffset + i;
-    rows[static_cast<size_t>(i)] = sound_.frame(j);
-    speech_frames += sound_.speech(j) ? 1 : 0;
-  }
-  *speech = speech_frames >= kLeastSpeechFrames;
-  return NormaliseAudioWindow(rows.data(), joint_->input(kMelInput), joint_->input(kLinearInput));
-}
-
-bool Session::PackFaces(const Track& track, int64_t first) {
-  std::array<const FaceFrame*, kFrames> frames{};
-  int64_t seen = 0;
-  for (const auto& [index, face] : track.history) {
-    if (index < first || index >= first + kFrames) continue;
-    frames[static_cast<size_t>(index - first)] = &face;
-    ++seen;
-  }
-  const int64_t range_end = std::max(VideoEnd(), AudioEnd());
-  // A clip shorter than a window must show the face in half of what there is, not of what is not.
-  if (seen < std::min(kLeastFaceFrames, std::max<int64_t>((range_end - first) / 2, spec::window::minimum_frames / 2))) {
-    return false;
-  }
-  const FaceFrame* last = *std::find_if(frames.begin(), frames.end(), [](const FaceFrame* f) { return f != nullptr; });
-  std::array<const uint8_t*, kFrames> canvases;
-  std::array<const float*, kFrames> points, poses;
-  for (size_t i = 0; i < frames.size(); ++i) {
-    if (frames[i] != nullptr) last = frames[i];
-    canvases[i] = last->canvas.data();
-    points[i] = last->canvas_points[0].data();
-    poses[i] = last->pose.data();
-  }
-  PackPixels(canvases.data(), joint_->input(kFaceInput), joint_->input(kMouthInput));
-  PackMotion(points.data(), poses.data(), joint_->input(kMotionInput));
-  return true;
-}
-
-Status Session::RunWindow(int64_t first, Track* track, bool sound) {
-  const Status status = joint_->Run();
-  if (status != Status::kOk) return Fail(status, "the joint model failed to run");
-  WindowScore score;
-  score.first_index = first;
-  score.face = track != nullptr;
-  score.speech = sound;
-  if (track != nullptr) score.track = track->facts.id;
-  const float* logits = joint_->output(kWindowLogits);
-  const float* steps = joint_->output(kStepLogits);
-  std::copy(logits, logits + kHeads, score.logits.begin());
-  for (size_t head = 0; head < kHeads; ++head) {
-    std::copy(steps + head * kSteps, steps + (head + 1) * kSteps, score.steps[head].begin());
-  }
-  if (score.face && sound) {
-    score.similarity = LagSimilarity(joint_->output(kLipEmbedding), joint_->output(kVoiceEmbedding),
-                                     spec::embedding_dims, static_cast<int>(kFrames));
-  }
-  Event event;
-  event.track = score.track;
-  event.start_us = first * kPeriodUs;
-  event.end_us = (first + kFrames) * kPeriodUs;
-  const Calibration& calibration = model_->calibration;
-  for (size_t head = 0; head < kHeads; ++head) {
-    if (!score.Judged(head)) continue;
-    event.scores[head] = 1 / (1 + std::exp(-(calibration.scale[head] * score.logits[head] + calibration.bias[head])));
-  }
-  events_.push_back(event);
-  windows_.push_back(score);
-  return Status::kOk;
-}
-
-Status Session::ScoreWindow(int64_t first) {
-  bool speech = false;
-  const bool sound = PackSound(first, &speech);
-  bool any_face = false;
-  for (auto& [id, track] : tracks_) {
-    if (!PackFaces(track, first)) continue;
-    any_face = true;
-    const Status status = RunWindow(first, &track, sound && speech);
-    if (status != Status::kOk) return status;
-  }
-  if (any_face || !(sound && speech)) return Status::kOk;
-  for (size_t input : {kFaceInput, kMouthInput, kMotionInput}) {
-    std::fill_n(joint_->input(input), joint_->input_size(input), 0.0f);
-  }
-  return RunWindow(first, nullptr, true);
-}
-
-Status Session::ScoreLastWindow() {
-  const int64_t end = std::max(grid_.started() ? VideoEnd() : INT64_MIN, sound_.started() ? AudioEnd() : INT64_MIN);
-  const int64_t frames = end - first_index_;
-  Status status = Status::kOk;
-  if (frames >= spec::window::minimum_frames) {
-    const int64_t covered = next_window_ == first_index_ ? first_index_ : next_window_ - kStride + kFrames;
-    if (frames < kFrames) {
-      status = ScoreWindow(first_index_);
-    } else if (end - covered >= kLeastTail) {
-      status = ScoreWindow(end - kFrames);
-    }
-  }
-  CountLips(motion_end_, end);
-  return status;
-}
-
 Evidence Session::CollectEvidence() {
   Evidence evidence;
   evidence.expects_video = options_.expect_video;
@@ -411,6 +202,7 @@ Status Session::Finish(Verdict* verdict) {
   std::vector<FrameGrid::Cell> cells;
   grid_.Finish(&cells);
   Status status = TakeCells(cells);
+  if (status == Status::kOk) status = Settle();
   if (status == Status::kOk) status = sound_.Finish();
   finished_ = true;
   if (status == Status::kOk) status = ScoreReadyWindows();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -14,6 +15,7 @@
 #include "sound.h"
 #include "status.h"
 #include "video/image.h"
+#include "video/stored_image.h"
 
 namespace avg {
 
@@ -83,11 +85,13 @@ class Session {
   };
 
   Session(std::shared_ptr<const Model> model, const SessionOptions& options);
+  static bool FitsSpec(const Network& joint);
   Status Fail(Status status, const char* what);
-  void Hold(const Image& image);
   Status TakeCells(const std::vector<FrameGrid::Cell>& cells);
-  Status Look(int64_t frame);
-  void Record(int64_t index);
+  Status Look(const FrameGrid::Cell& cell);
+  Status Settle();
+  void RecordWaiting(const std::vector<FaceFrame>& faces);
+  void Record(int64_t index, const std::vector<FaceFrame>& faces);
   void Extract(int64_t index, const FaceFrame& face);
   void MarkLost(int64_t index);
   bool RangeKnown() const;
@@ -109,9 +113,11 @@ class Session {
   std::unique_ptr<Network> joint_;
   FrameGrid grid_;
   SoundLine sound_;
-  Image held_;
-  std::vector<uint8_t> held_bytes_;
-  int64_t seen_frame_ = -1;  // running number of the frame that faces_ belongs to
+  // The newest frame, and the one before it while its faces wait for the next mesh.
+  std::array<StoredImage, 2> held_;
+  size_t newest_ = 0;
+  std::vector<int64_t> waiting_cells_;  // that show the frame that waits
+  int64_t seen_frame_ = -1;             // running number of the frame that faces_ belongs to
   std::vector<FaceFrame> faces_;
   std::map<int32_t, Track> tracks_;
   std::vector<ExtractedTrack> extracted_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "video/stored_image.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace avg {
@@ -22,13 +21,6 @@ void StoredImage::Store(const Image& image) {
       std::memcpy(to, image.plane[plane] + row * image.stride[plane], row_bytes);
     }
   }
-}
-
-std::shared_ptr<const StoredImage> ImageStore::Copy(const Image& image) {
-  auto unused = std::find_if(images_.begin(), images_.end(), [](const auto& held) { return held.use_count() == 1; });
-  if (unused == images_.end()) unused = images_.insert(unused, std::make_shared<StoredImage>());
-  (*unused)->Store(image);
-  return *unused;
 }
 
 }  // namespace avg

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "video/image.h"
 
 namespace avg {
 
-// A picture with its own bytes, rows without padding.
+// A picture with its own bytes, rows without padding. The memory is used again by the next Store.
 class StoredImage {
  public:
   void Store(const Image& image);
@@ -17,15 +16,6 @@ class StoredImage {
  private:
   Image image_;
   std::vector<uint8_t> bytes_;
-};
-
-// Copies pictures into memory that is used again once nobody holds the copy any more.
-class ImageStore {
- public:
-  std::shared_ptr<const StoredImage> Copy(const Image& image);
-
- private:
-  std::vector<std::shared_ptr<StoredImage>> images_;
 };
 
 }  // namespace avg
