@@ -174,6 +174,44 @@ def test_a_track_ends_when_the_face_stays_away() -> None:
     assert second["indices"].tolist() == [2 + away, 3 + away]
 
 
+def test_a_frame_between_two_meshes_keeps_its_own_pixels() -> None:
+    picture = faces.astronaut()
+    dark = (picture // 2).astype(np.uint8)
+    (track,) = faces.extract([picture, dark, picture])
+    assert track["indices"].tolist() == [0, 1, 2]
+    canvases = track["canvases"].astype(float)
+    assert np.abs(canvases[1] - canvases[0] / 2).mean() < 1.0
+    assert np.abs(track["points"][1] - track["points"][0]).max() < 0.5
+
+
+def test_no_points_are_guessed_across_a_cut() -> None:
+    here, there = faces.moved()[0], faces.moved(angle_deg=12, shift=(50, 30))[0]
+    (track,) = faces.extract([here, here, there, there])
+    canvases = track["canvases"].astype(float)
+    assert track["indices"].tolist() == [0, 1, 2, 3]
+    assert np.abs(canvases[1] - canvases[0]).mean() < 1.0
+    assert np.abs(track["points"][1] - track["points"][0]).max() < 0.5
+
+
+def test_a_face_that_leaves_after_the_frame_in_between_was_still_there() -> None:
+    picture = faces.astronaut()
+    grey = np.full_like(picture, 128)
+    (track,) = faces.extract([picture, picture, grey, grey])
+    assert track["indices"].tolist() == [0, 1]
+
+
+def test_sparse_frames_are_all_meshed() -> None:
+    session = _core.Session(faces.extractor(), extract=True)
+    for k in range(4):
+        faces.push(session, faces.moved(shift=(6.0 * k, 0.0))[0], 2 * k * SPEC.video.period_us)
+    session.finish()
+    (track,) = session.extracted()["tracks"]
+    assert track["indices"].tolist() == list(range(7))
+    for k in range(3):
+        # Ties between two frames go to the earlier one: each but the last fills two cells.
+        assert np.array_equal(track["canvases"][2 * k], track["canvases"][2 * k + 1])
+
+
 def side_by_side(count: int) -> list[NDArray[np.uint8]]:
     half = faces.astronaut()[:320, 60:380]
     return [np.concatenate([np.roll(half, k, 1), np.roll(half[:, ::-1], -k, 1)], axis=1) for k in range(count)]
