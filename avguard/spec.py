@@ -25,8 +25,6 @@ class AudioSpec:
     linear_bands: int
     log_floor: float
     scale: float
-    active_range: float
-    quietest: float
     frames_per_video_frame: int
     frame_offset: int
 

@@ -59,10 +59,7 @@ def audio_window(frames: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple
     enough = bool(valid.sum() >= spec.window.minimum_frames)
     if enough:
         there = frames[valid].astype(np.float64)
-        level = there[:, : spec.audio.mel_bands].max(axis=1)
-        loud = np.sort(level)[::-1][len(level) // 16]
-        mean = there[level >= loud - spec.audio.active_range].mean(axis=0)
-        bands[:, valid] = np.maximum((there - mean) * spec.audio.scale, spec.audio.quietest).T
+        bands[:, valid] = ((there - there.mean(axis=0)) * spec.audio.scale).T
     return bands[: spec.audio.mel_bands], bands[spec.audio.mel_bands :], enough
 
 

@@ -226,30 +226,6 @@ def test_audio_window_matches_reference() -> None:
         assert np.abs(linear - expected_linear).max() < 1e-6
 
 
-@pytest.mark.parametrize("pause", [0.0, 1e-4, 3e-4])
-def test_a_pause_and_what_fills_it_do_not_move_the_voice(pause: float) -> None:
-    voice = _core.log_mel(noise(WINDOW_FRAMES * HOP))[1]
-    quiet = _core.log_mel(noise(WINDOW_FRAMES * HOP, 5, pause))[1]
-    half = WINDOW_FRAMES // 2
-    spoken = np.arange(WINDOW_FRAMES) < half
-    alone = _core.audio_window(voice, spoken)
-    paused = _core.audio_window(np.where(spoken[:, None], voice, quiet), np.ones(WINDOW_FRAMES, bool))
-    for got, want in zip(paused[:2], alone[:2], strict=True):
-        assert np.abs(got[:, :half] - want[:, :half]).max() < 1e-6
-        assert np.all(got[:, half:] == AUDIO.quietest)
-
-
-def test_a_click_does_not_set_the_level() -> None:
-    frames = _core.log_mel(noise(WINDOW_FRAMES * HOP))[1]
-    clicked = frames.copy()
-    clicked[50:52] += 12
-    valid = np.ones(WINDOW_FRAMES, bool)
-    mel, before = _core.audio_window(clicked, valid)[0], _core.audio_window(frames, valid)[0]
-    others = np.delete(np.arange(WINDOW_FRAMES), [50, 51])
-    # Two of 192 frames, 12 nats up, still count in the mean: 0.031 after the scale.
-    assert np.abs(mel[:, others] - before[:, others]).max() < 0.04
-
-
 def test_audio_window_does_not_look_at_invalid_frames() -> None:
     frames = _core.log_mel(noise(WINDOW_FRAMES * HOP))[1]
     valid = np.arange(WINDOW_FRAMES) % 3 > 0

@@ -9,11 +9,9 @@ inline constexpr int kAudioWindowFrames = spec::window::frames * spec::audio::fr
 
 // The model's audio inputs from the rows of one window. `rows`: kAudioWindowFrames pointers to
 // LogMel::kRow floats each, null where there is no sound. Writes `mel` [64][192] and `linear`
-// [128][192], bands outermost: each band less its mean over the active rows, times
-// spec::audio::scale, at least spec::audio::quietest; 0 where a row is missing. Rows are active
-// within spec::audio::active_range nats of the level that the loudest sixteenth reaches, so that
-// neither the length of a pause nor what fills it moves the voice. With fewer than
-// spec::window::minimum_frames rows writes zeros and returns false: the modality is missing.
+// [128][192], bands outermost: each band less its mean over the frames that are there, times
+// spec::audio::scale; 0 where a frame is missing. With fewer than spec::window::minimum_frames rows
+// writes zeros and returns false: the modality is missing.
 bool NormaliseAudioWindow(const float* const* rows, float* mel, float* linear);
 
 }  // namespace avg
