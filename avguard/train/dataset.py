@@ -8,6 +8,7 @@ voice do not belong together). NaN: unknown, masked in the loss.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +98,16 @@ def _mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.r
 class Sampler:
     """Draws batches from the two pools; a source or generator of n windows comes n ** EVENNESS as often as one of 1."""
 
-    def __init__(self, video: Pool, audio: Pool, sources: dict[str, str], kinds: dict[str, str]) -> None:
-        self.video, self.audio, self.sources, self.kinds = video, audio, sources, kinds
+    def __init__(
+        self,
+        video: Pool,
+        audio: Pool,
+        sources: dict[str, str],
+        kinds: dict[str, str],
+        wanted: Callable[[str, str], bool] = lambda *_: True,
+    ) -> None:
+        """``sources`` and ``kinds``: by clip. ``wanted``: of a clip and a forge family, whether to draw the window."""
+        self.video, self.audio, self.sources, self.kinds, self.wanted = video, audio, sources, kinds, wanted
         self.reindex()
 
     def reindex(self) -> None:
@@ -110,9 +119,10 @@ class Sampler:
         audio_clip, audio_start = self.audio.column("clip"), self.audio.column("start")
         audio_family = self.audio.column("family")
         self._audio_label, self._audio_steps = self.audio.column("label"), self.audio.column("steps")
-        for i in range(len(audio_clip)):
+        heard = self._wanted(audio_clip, audio_family)
+        for i in np.flatnonzero(heard):
             kind = "forged" if audio_family[i] else "plain"
-            self._sounds[kind][(str(audio_clip[i]), int(audio_start[i]))].append(i)
+            self._sounds[kind][(str(audio_clip[i]), int(audio_start[i]))].append(int(i))
         video_clip, video_start = self.video.column("clip"), self.video.column("start")
         video_family = self.video.column("family")
         self._video_label, self._video_steps = self.video.column("label"), self.video.column("steps")
@@ -120,7 +130,7 @@ class Sampler:
         self._key = [(str(c), int(s)) for c, s in zip(video_clip, video_start, strict=True)]
         real = np.array([self.kinds[c] == "real" for c, _ in self._key])
         forged = video_family != ""
-        paired = np.array([k in self._sounds["plain"] for k in self._key])
+        paired = np.array([k in self._sounds["plain"] for k in self._key]) & self._wanted(video_clip, video_family)
         revoiced = np.array([k in self._sounds["forged"] for k in self._key])
         self._forged = forged
         self._originals: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -136,7 +146,7 @@ class Sampler:
         }
         sounds = np.arange(len(audio_clip))
         names = [str(c) for c in audio_clip]
-        known = np.isfinite(self._audio_label)
+        known = np.isfinite(self._audio_label) & heard
         fake = self._audio_label == 1
         self._sound_alone = (
             self._weighted(sounds[known & ~fake], names),
@@ -145,6 +155,9 @@ class Sampler:
         self._real_sounds = sounds[
             [self.kinds[n] == "real" and not f for n, f in zip(names, audio_family, strict=True)]
         ]
+
+    def _wanted(self, clips: NDArray, families: NDArray) -> NDArray[np.bool_]:
+        return np.array([self.wanted(str(c), str(f)) for c, f in zip(clips, families, strict=True)], np.bool_)
 
     def _weighted(self, ids: NDArray[np.int64], names: list[str] | None = None) -> tuple[NDArray, NDArray]:
         clips = [self._key[i][0] if names is None else names[i] for i in ids]

@@ -22,6 +22,7 @@ from avguard.evaluate.manifest import Row, read_manifest
 from avguard.evaluate.metrics import auc
 from avguard.spec import load_spec
 from avguard.train.dataset import Batch, Sampler
+from avguard.train.families import family_of
 from avguard.train.losses import alignment_loss, masked_bce
 from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.store import Pool
@@ -51,6 +52,9 @@ class Settings:
     validate_minutes: float = 6.0
     video_limit: int = 9000
     audio_limit: int = 40000
+    streams: str = "video,audio,sync"  # of the model; for ablations
+    hold_out: str = ""  # a family of generators that training must not see
+    without: str = ""  # families of the forge to do without, joined by commas
 
 
 def learning_rate(settings: Settings, progress: float) -> float:
@@ -126,7 +130,12 @@ def natural_inputs(video: Pool, audio: Pool, pairs: list[tuple[int, int]]) -> tu
 
 def load_validation(store: Path, rows: list[Row]) -> Validation:
     """The held-out windows of ``store``."""
-    video, audio = Pool(store / "validation/video"), Pool(store / "validation/audio")
+    return load_windows(store / "validation", rows)
+
+
+def load_windows(folder: Path, rows: list[Row]) -> Validation:
+    """Windows of clips as they are, written by the producer."""
+    video, audio = Pool(folder / "video"), Pool(folder / "audio")
     video.refresh()
     audio.refresh()
     keys = [
@@ -139,6 +148,19 @@ def load_validation(store: Path, rows: list[Row]) -> Validation:
         Path(r.path).stem: {"video": r.truth("video"), "audio": r.truth("audio"), "sync": r.truth("sync")} for r in rows
     }
     return Validation([key[0] for key in everything], pairs, video, audio, truth)
+
+
+def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) -> Sampler:
+    """Batches from what ``settings`` lets training see."""
+    names = {Path(r.path).stem: r for r in rows}
+    sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
+    hidden = {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
+    forgeries = tuple(part for part in settings.without.split(",") if part)
+
+    def wanted(clip: str, family: str) -> bool:
+        return clip not in hidden and not (family and family.removeprefix("partial_").startswith(forgeries))
+
+    return Sampler(video, audio, sources, {n: r.kind for n, r in names.items()}, wanted)
 
 
 class Trainer:
@@ -155,10 +177,8 @@ class Trainer:
         self.audio = Pool(store / "train/audio", settings.audio_limit)
         self.video.refresh()
         self.audio.refresh()
-        names = {Path(r.path).stem: r for r in rows}
-        sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
-        self.sampler = Sampler(self.video, self.audio, sources, {n: r.kind for n, r in names.items()})
-        self.model = JointModel(width=settings.width, dropout=settings.dropout)
+        self.sampler = make_sampler(settings, self.video, self.audio, rows)
+        self.model = JointModel(settings.width, settings.dropout, settings.streams.split(","))
         self.model = self.model.to(settings.device, memory_format=torch.channels_last)
         trunks = {id(p) for trunk in pretrained_trunks(self.model) for p in trunk.parameters()}
         self.ema = Ema(self.model, settings.ema)

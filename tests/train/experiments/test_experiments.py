@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experiments: what a plan asks for, what a run leaves behind, and what the tables say of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avguard.evaluate.manifest import read_manifest
+from avguard.train.experiments.plan import FORGERIES, Experiment, plan
+from avguard.train.experiments.run import run_all
+from avguard.train.experiments.table import ablation_table, claims_table, noisy_or, read_results, unseen_table
+from avguard.train.families import FAMILIES, family_of
+from avguard.train.forge import audio as forge_audio
+from avguard.train.forge import video as forge_video
+from avguard.train.loop import Settings
+from avguard.train.store import encode_audio, encode_video, write_shard
+from tests.train.test_dataset import audio, video
+
+TINY = Settings(minutes=0.02, batch=4, width=0.25, validate_minutes=0.01)
+NAMES = {
+    "real1": ("real", 0, ""), "real2": ("real", 0, ""), "fake1": ("fake", 1, "Wav2Lip"), "fake2": ("fake", 1, "VITS"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
+    data, store = tmp_path / "data", tmp_path / "store"
+    data.mkdir()
+    header = ["clip", "kind", "video_fake", "audio_fake", "generator", "source", "split", "group", "duration_s"]
+    with (data / "clips.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for name, (kind, flag, generator) in NAMES.items():
+            writer.writerow([f"clips/{name}.mp4", kind, flag, flag, generator, f"s/{name}", "train", name, 2])
+    videos = [video(name, 0, flag) for name, (_, flag, _) in NAMES.items()] + [video("real1", 0, 1, "self_blend")]
+    sounds = [audio(name, 0, flag) for name, (_, flag, _) in NAMES.items()] + [audio("real1", 0, 1, "world")]
+    for part in ("train", "validation", "natural"):
+        write_shard(store / part / "video", "a", encode_video(videos[:4] if part != "train" else videos))
+        write_shard(store / part / "audio", "a", encode_audio(sounds[:4] if part != "train" else sounds))
+    return data, store, tmp_path / "out"
+
+
+def test_the_plan_has_a_pair_for_every_claim() -> None:
+    made = plan(Settings(), seeds=3)
+    assert len({e.name for e in made}) == len(made)
+    claims = [e for e in made if e.group == "claims"]
+    assert {(e.kind, e.settings.seed) for e in claims} == {
+        (k, s) for k in ("joint", "video", "audio") for s in range(3)
+    }
+    unseen = [e for e in made if e.group == "unseen"]
+    assert {(e.kind, e.settings.hold_out) for e in unseen} == {
+        (k, f) for k in ("joint", "video", "audio") for f in FAMILIES
+    }
+    assert len(FAMILIES) >= 8
+
+
+def test_forge_families_that_are_left_out_exist() -> None:
+    known = [*forge_video.FAMILIES, *forge_audio.FAMILIES]
+    for part in ",".join(FORGERIES.values()).split(","):
+        assert part in ("rebuilt_", "neural_") or any(name.startswith(part) for name in known), part
+
+
+@pytest.mark.parametrize(
+    ("generator", "family"),
+    [("Wav2Lip + GFPGAN", "lip_sync_gan"), ("HiFi-GAN V1", "vocoder"), ("Tacotron2 + HiFi-GAN (ft)", "text_to_speech"),
+     ("Lip2Speech-Unit", "lip_to_speech"), ("never heard of", "other"), ("", "")],
+)  # fmt: skip
+def test_generators_belong_to_families(generator: str, family: str) -> None:
+    assert family_of(generator) == family
+
+
+def test_a_run_is_not_run_twice_and_leaves_out_what_it_says(folders: tuple[Path, Path, Path]) -> None:
+    data, store, out = folders
+    settings = replace(TINY, hold_out="lip_sync_gan")
+    experiment = Experiment("unseen-lip_sync_gan-joint-0", "unseen", "joint", settings)
+    run_all([experiment], data, store, out)
+    path = out / f"{experiment.name}.json"
+    result = json.loads(path.read_text())
+    assert set(result["clips"]["unseen"]) == {"fake1"}
+    assert set(result["clips"]["validation"]) == {"real1", "real2", "fake2"}
+    assert set(result["clips"]["unseen"]["fake1"]) == {"video", "audio", "sync", "desync"}
+    assert result["steps"] > 0
+    written = path.stat().st_mtime_ns
+    run_all([experiment], data, store, out)
+    assert path.stat().st_mtime_ns == written
+
+
+def result(group: str, kind: str, heads: tuple[str, ...], gap: float, **settings: object) -> dict[str, object]:
+    rng = np.random.default_rng(len(heads))
+    clips = {
+        part: {n: {h: float(gap * NAMES[n][1] + rng.normal(0, 0.01)) for h in heads} for n in names}
+        for part, names in (("validation", list(NAMES)), ("unseen", ["fake1"]))
+    }
+    return {
+        "name": f"{group}-{kind}",
+        "group": group,
+        "kind": kind,
+        "settings": {"seed": 0, **settings},
+        "clips": clips,
+    }
+
+
+def test_tables_say_who_is_ahead(folders: tuple[Path, Path, Path]) -> None:
+    rows = list(read_manifest(folders[0]))
+    heads = {"joint": ("video", "audio", "sync"), "video": ("video",), "audio": ("audio",)}
+    gaps = {"joint": 1.0, "video": -1.0, "audio": 1.0}
+    claims = [result("claims", kind, heads[kind], gaps[kind]) for kind in heads]
+    table = claims_table(claims, rows)
+    assert "| video | 1.000 | 0.000 | +1.000 | 1 |" in table
+    assert "| audio | 1.000 | 1.000 | +0.000 | 1 |" in table
+    unseen = [result("unseen", kind, heads[kind], gaps[kind], hold_out="lip_sync_gan") for kind in heads]
+    assert "| lip_sync_gan | 1 | 1.000 | 0.000 | 1.000 | 1.000 |" in unseen_table(unseen, rows)
+    assert "claims-joint" in ablation_table(claims, rows)
+    # A claim without its counterpart is no claim.
+    assert "| video |" not in claims_table(claims[:1], rows)
+
+
+def test_results_are_read_by_name(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"name": name}))
+    assert [r["name"] for r in read_results(tmp_path)] == ["a", "b"]
+
+
+def test_late_fusion_is_the_odds_of_one_or_the_other() -> None:
+    assert noisy_or(-30.0, 0.7) == pytest.approx(0.7)
+    assert noisy_or(0.0, 0.0) == pytest.approx(np.log(3))
