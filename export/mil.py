@@ -138,9 +138,7 @@ def pad(given: Inputs) -> Tensor:
     amounts = plain(given["pad"])
     # MIL: first axis first; torch: last axis first.
     pairs = [amounts[i : i + 2] for i in range(0, len(amounts), 2)]
-    return F.pad(
-        given["x"], [n for pair in reversed(pairs) for n in pair], value=plain(given.get("constant_val"), 0.0)
-    )
+    return F.pad(given["x"], [n for pair in reversed(pairs) for n in pair], value=plain(given.get("constant_val"), 0.0))
 
 
 def prelu(given: Inputs) -> Tensor:

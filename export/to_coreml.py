@@ -107,7 +107,7 @@ def _canonical(data: bytes) -> bytes:
 
     model = Model_pb2.Model.FromString(data)
     said = model.description.metadata.userDefined
-    for key in [key for key in said if key.startswith("com.github.apple.coremltools.") and "version" not in key]:
+    for key in [key for key in said if key.startswith("com.github.apple.coremltools.") and not key.endswith("version")]:
         del said[key]
     return bytes(model.SerializeToString(deterministic=True))
 

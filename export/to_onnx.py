@@ -91,4 +91,3 @@ def _name_batch(model: ModelProto) -> None:
         size = value.type.tensor_type.shape.dim[0]
         if size.dim_param:
             size.dim_param = "batch"
-
