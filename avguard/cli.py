@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from avguard import __version__
 from avguard.api import Checker
-from avguard.errors import AvguardError, UsageError
+from avguard.errors import AvguardError, ModelError, UsageError
+from avguard.models import bundle_in_use
+from avguard.models.choice import VARIABLE
 from avguard.verdict import Verdict
 
 EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
@@ -75,7 +79,26 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="examine this installation")
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_doctor)
+    _add_models(commands.add_parser("models", help="list, verify, copy and choose model bundles"))
     return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the bundles on this machine; * is the one in use")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=_models_list)
+    verify = actions.add_parser("verify", help="hashes, spec, runtime and self-test of a bundle or of artefacts")
+    verify.add_argument("folder", metavar="DIR", nargs="?", help="the bundle in use by default")
+    verify.set_defaults(run=_models_verify)
+    export = actions.add_parser("export", help="copy the bundle in use, verified, into a new folder for an app")
+    export.add_argument("folder", metavar="DEST")
+    export.set_defaults(run=_models_export)
+    use = actions.add_parser("use", help="use this bundle from now on; --shipped goes back")
+    which = use.add_mutually_exclusive_group(required=True)
+    which.add_argument("folder", metavar="DIR", nargs="?")
+    which.add_argument("--shipped", action="store_true")
+    use.set_defaults(run=_models_use)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -131,6 +154,50 @@ def _doctor(args: argparse.Namespace) -> int:
         for key, value in report.items():
             sys.stdout.write(f"{key}: {value}\n")
     return 0 if report["ok"] else 3
+
+
+def _models_list(args: argparse.Namespace) -> int:
+    from avguard.bundles import known
+
+    found = known()
+    if args.json:
+        sys.stdout.write(json.dumps([item.as_dict() for item in found]) + "\n")
+        return 0
+    for item in found:
+        state = item.problem or "hashes right"
+        sys.stdout.write(f"{'*' if item.in_use else ' '} {item.id or '?'}  {item.bytes / 1e6:.1f} MB  {state}\n")
+        sys.stdout.write(f"    {item.folder} ({item.origin})\n")
+    return 0
+
+
+def _models_verify(args: argparse.Namespace) -> int:
+    from avguard.bundles import verify
+
+    folder = Path(args.folder) if args.folder else bundle_in_use()[0]
+    name, problems = verify(folder)
+    for problem in problems:
+        sys.stderr.write(f"avguard: {problem}\n")
+    if not problems:
+        sys.stdout.write(f"{name} in {folder} is sound\n")
+    return ModelError.code if problems else 0
+
+
+def _models_export(args: argparse.Namespace) -> int:
+    from avguard.bundles import export_bundle
+
+    sys.stdout.write(f"{export_bundle(Path(args.folder))} copied to {args.folder}\n")
+    return 0
+
+
+def _models_use(args: argparse.Namespace) -> int:
+    from avguard.bundles import use
+
+    name, file = use(None if args.shipped else Path(args.folder))
+    sys.stdout.write(f"{name} is used from now on ({file})\n")
+    overridden = os.environ.get(VARIABLE)
+    if overridden:
+        sys.stderr.write(f"avguard: {VARIABLE} is set to {overridden} and goes before this choice\n")
+    return 0
 
 
 if __name__ == "__main__":

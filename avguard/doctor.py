@@ -10,7 +10,7 @@ from typing import Any
 
 from avguard.errors import AvguardError
 from avguard.line import choose_role, cpu_has_int8_dot, open_model, self_test
-from avguard.models import open_bundle
+from avguard.models import bundle_in_use, open_bundle
 from avguard.spec import load_spec
 
 
@@ -26,14 +26,16 @@ def examine() -> dict[str, Any]:
         "int8_dot_product": cpu_has_int8_dot(),
     }
     try:
-        bundle = open_bundle()
+        folder, origin = bundle_in_use()
+        report["model_folder"], report["model_chosen_by"] = str(folder), origin
+        bundle = open_bundle(folder)
         report["model"] = bundle.manifest.id
         report["engine"] = choose_role("auto").removeprefix("joint_")
         report["self_test_logits_off"] = {
             role.removeprefix("joint_"): round(self_test(bundle, role), 5) for role in ("joint_float", "joint_int8")
         }
         began = time.perf_counter()
-        open_model()
+        open_model(folder)
         report["model_open_ms"] = round(1000 * (time.perf_counter() - began), 1)
     except AvguardError as error:
         problems.append(str(error))

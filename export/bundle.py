@@ -29,15 +29,13 @@ from avguard.train.conditions import CONDITIONS
 from avguard.train.loop import Validation, load_validation, natural_inputs
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.splits import part_of
+from export.interface import joint_interface
+from export.parity import Judge, Window, as_windows, of_pte
+from export.targets import joint_targets, report, write_targets
 from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, load_checkpoint, lower_int8, quantized
+from export.versions import LICENCES, MODEL_ID
 
-MODEL_ID = "avguard-joint@0.1.0"
 FACES = {"face_detector": "face_detector.pte", "face_mesh": "face_mesh.pte"}
-LICENCES = {
-    "license_code": "Apache-2.0",
-    "license_weights": "Apache-2.0: joint model (trained by this project) and face models (MediaPipe authors)",
-    "license_data": "research clips of project pages, most without a licence of their own; sources named in card.md",
-}
 
 
 def golden_vectors(references: dict[str, nn.Module]) -> dict[str, Any]:
@@ -94,6 +92,13 @@ def ranges_batch(validation: Validation, count: int = 192) -> list[tuple[torch.T
     for i in range(0, len(pairs), 8):
         pairs[i] = (-1, pairs[i][1]) if pairs[i][1] >= 0 else pairs[i]
     return [tuple(torch.from_numpy(x) for x in natural_inputs(validation.video, validation.audio, pairs))]
+
+
+def golden_windows(validation: Validation, count: int = 24) -> list[Window]:
+    """Windows of validation clips with both picture and sound: what artefacts are compared on."""
+    whole = [pair for pair in validation.pairs if min(pair) >= 0]
+    chosen = [whole[i] for i in np.random.default_rng(1).permutation(len(whole))[:count]]
+    return as_windows([torch.from_numpy(x) for x in natural_inputs(validation.video, validation.audio, chosen)])
 
 
 def write_bundle(
@@ -165,6 +170,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
     parser.add_argument("--windows", type=Path, default=Path("runs/store/windows"))
     parser.add_argument("--out", type=Path, default=Path("avguard/models/default"))
+    parser.add_argument("--targets", type=Path, default=Path("build/bundle"), help="folder for ONNX and CoreML")
     parser.add_argument("--peak-weight", type=float, default=0.3)
     args = parser.parse_args()
     model = load_checkpoint(args.checkpoint)
@@ -174,13 +180,20 @@ def main() -> int:
     programs = {"joint_float": export_float(model), "joint_int8": lower_int8(int8_graph)}
     golden = golden_vectors({"joint_float": deployable(model), "joint_int8": int8_graph})
     errors = parity(programs, golden)
+    judge = Judge(deployable(model), int8_graph, golden_windows(validation))
+    judge.judge("joint_fp32.pte, ExecuTorch", "float", of_pte(programs["joint_float"]))
+    judge.judge("joint_int8.pte, ExecuTorch", "int8", of_pte(programs["joint_int8"]))
+    others = joint_targets(deployable(model), int8_graph, joint_interface(MODEL_ID, **LICENCES), judge)
     scores = agreement(programs, validation)
     rows = [row for row in read_manifest(args.data) if part_of(row) == "validation"]
     clips = collect_logits(rows, args.data, programs["joint_int8"])
     honest = [row for row in rows if row.kind == "real"]
     hard = [collect_logits(honest, args.data, programs["joint_int8"], condition=name) for name in CONDITIONS]
     calibration = calibrate(clips, args.peak_weight, hard)
-    write_bundle(args.out, programs, golden, calibration, make_card(model, clips, programs, errors))
+    card = make_card(model, clips, programs, errors)
+    write_bundle(args.out, programs, golden, calibration, card)
+    write_targets(args.targets, others | {"card.md": card.encode()})
+    sys.stdout.write(report(others, judge))
     for role, data in programs.items():
         aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())
         sys.stdout.write(f"{role}: {len(data)} bytes, {errors[role]:.5f} logits off torch, validation AUC {aucs}\n")

@@ -23,7 +23,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
 )
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from torch import Tensor, nn
-from torch.export import ExportedProgram, export
+from torch.export import Dim, ExportedProgram, export
 from torch.fx import Node
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
@@ -33,6 +33,7 @@ from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_
 
 FLOAT_NAME = "joint_fp32.pte"
 INT8_NAME = "joint_int8.pte"
+MAX_BATCH = 64
 
 
 def deployable(model: JointModel) -> JointModel:
@@ -83,14 +84,18 @@ def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:
     return bytes(edge.to_executorch().buffer)
 
 
-def _trace(module: nn.Module) -> ExportedProgram:
-    return export(module, random_inputs(1, torch.Generator().manual_seed(0)), strict=False)
+def trace(module: nn.Module, *, any_batch: bool = False) -> ExportedProgram:
+    """The joint model, or a graph from ``quantized``, for one window; with ``any_batch`` for 1 to MAX_BATCH windows."""
+    # Of a batch of one torch.export would conclude that it is always one.
+    example = random_inputs(2 if any_batch else 1, torch.Generator().manual_seed(0))
+    shapes = tuple({0: Dim("batch", min=1, max=MAX_BATCH)} for _ in example) if any_batch else None
+    return export(module, example, dynamic_shapes=shapes, strict=False)
 
 
 def export_float(model: JointModel) -> bytes:
     """The float32 program as bytes; the same model gives the same bytes. Raises ModelError (see ``lower``)."""
     with torch.no_grad():
-        return lower(_trace(deployable(model)))
+        return lower(trace(deployable(model)))
 
 
 # Left in float inside the same delegate: the trunks' first layers pass ranges that eight bits per tensor cannot hold.
@@ -105,7 +110,7 @@ def _is_quantized(node: Node) -> bool:
 
 
 def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> nn.Module:
-    """Static int8 graph (fake quantised, torch, one window) but for FLOAT_PARTS.
+    """Static int8 graph (fake quantised, torch, any batch) but for FLOAT_PARTS: the one that every artefact comes from.
 
     Weights per channel, activations per tensor.
 
@@ -115,7 +120,7 @@ def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]
     """
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     quantizer.set_filter_function(_is_quantized)
-    prepared = prepare_pt2e(_trace(deployable(model)).module(check_guards=False), quantizer)
+    prepared = prepare_pt2e(trace(deployable(model), any_batch=True).module(check_guards=False), quantizer)
     seen = 0
     for batch in calibration_batches:
         for i in range(len(batch[0])):
@@ -130,7 +135,7 @@ def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]
 def lower_int8(graph: nn.Module) -> bytes:
     """The int8 program of a graph from ``quantized``, as bytes. Raises ModelError."""
     with torch.no_grad():
-        return lower(_trace(graph))
+        return lower(trace(graph))
 
 
 def export_int8_ptq(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> bytes:

@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# A bundle that the developer chose with `avguard models use` is not what is tested.
+os.environ.pop("AVGUARD_MODEL", None)
+os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = str(ROOT / "build" / "no-such-home")
+
 # `tests` and `export` are found behind the installed packages: in front, the source folder avguard/, which has no
 # compiled core, would hide the installed avguard.
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT] + [str(ROOT)]

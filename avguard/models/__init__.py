@@ -4,6 +4,6 @@
 from __future__ import annotations
 
 from avguard.models.manifest import Manifest, load_manifest
-from avguard.models.store import Bundle, default_path, open_bundle
+from avguard.models.store import Bundle, bundle_in_use, default_path, open_bundle
 
-__all__ = ["Bundle", "Manifest", "default_path", "load_manifest", "open_bundle"]
+__all__ = ["Bundle", "Manifest", "bundle_in_use", "default_path", "load_manifest", "open_bundle"]

@@ -13,6 +13,8 @@ from avguard.errors import ModelError
 from avguard.spec import load_spec
 
 FORMAT = 1
+# What the core is built with (cpp/cmake/fetch_executorch.py); a bundle names the leading numbers that it needs.
+RUNTIMES = {"executorch": "1.5.1"}
 MAX_BYTES = 64 * 1024
 REQUIRED = (
     "format",
@@ -93,6 +95,17 @@ def _checked(raw: object) -> Manifest:
         if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
             raise ModelError(f"manifest.json names {name!r}, which is not a plain file name.")
     return Manifest(**{key: raw[key] for key in REQUIRED if key != "format"})
+
+
+def check_runtime(manifest: Manifest) -> None:
+    """Raises ModelError unless this build has every runtime that the bundle needs, in the release that it needs."""
+    for name, wanted in manifest.runtime.items():
+        here = RUNTIMES.get(name)
+        if here is None or wanted.split(".") != here.split(".")[: len(wanted.split("."))]:
+            raise ModelError(
+                f"bundle {manifest.id} needs {name} {wanted}, this build has {here or 'none'}. "
+                "Use a bundle exported by this version of avguard."
+            )
 
 
 def check_calibration(raw: object) -> None:

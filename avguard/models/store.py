@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from avguard.errors import ModelError
-from avguard.models.manifest import Manifest, check_calibration, load_manifest
+from avguard.models.choice import chosen
+from avguard.models.manifest import Manifest, check_calibration, check_runtime, load_manifest
 from avguard.spec import load_spec
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -33,13 +34,19 @@ def default_path() -> Path:
     return Path(str(files("avguard").joinpath("models/default")))
 
 
-def open_bundle(folder: str | Path | None = None) -> Bundle:
-    """Read the bundle in ``folder`` (default: the shipped one) and verify it.
+def bundle_in_use() -> tuple[Path, str]:
+    """The bundle that is used when the caller names none, and what says so: see ``choice``. Raises ModelError."""
+    return chosen() or (default_path(), "shipped with avguard")
 
-    Raises ModelError: not a bundle, made for another spec, a file missing, too large, a link, or altered.
+
+def open_bundle(folder: str | Path | None = None) -> Bundle:
+    """Read the bundle in ``folder`` (default: the one in use, see ``bundle_in_use``) and verify it.
+
+    Raises ModelError: not a bundle, made for another spec or runtime, a file missing, too large, a link, or altered.
     """
-    path = default_path() if folder is None else Path(folder)
+    path = bundle_in_use()[0] if folder is None else Path(folder)
     manifest = load_manifest(path)
+    check_runtime(manifest)
     wanted = load_spec().hash
     if manifest.spec_hash != wanted:
         raise ModelError(

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``avguard models``: which bundles there are, whether one is sound, a copy for an app, and which one to use."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from avguard import _core
+from avguard.errors import AvguardError, ModelError, UsageError
+from avguard.line import SELF_TEST_TOLERANCE, self_test
+from avguard.models import Bundle, bundle_in_use, default_path, load_manifest, open_bundle
+from avguard.models.artefacts import is_artefacts, load_artefacts, problems_of
+from avguard.models.choice import choose, user_models
+
+
+@dataclass(frozen=True)
+class Known:
+    """One bundle on this machine. ``problem``: why it cannot be used, empty when every hash is right."""
+
+    folder: str
+    origin: str  # "shipped", "user", or what chose it
+    in_use: bool
+    id: str
+    bytes: int
+    problem: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def known() -> list[Known]:
+    """The shipped bundle, those in the user's folder, and the one that was chosen, if it lies elsewhere."""
+    used, by = bundle_in_use()
+    folders = {default_path(): "shipped"}
+    own = user_models()
+    if own is not None and own.is_dir():
+        folders |= {path: "user" for path in sorted(own.iterdir()) if (path / "manifest.json").is_file()}
+    if not any(_same(folder, used) for folder in folders):
+        folders[used] = by
+    return [_look(folder, origin, _same(folder, used)) for folder, origin in folders.items()]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _look(folder: Path, origin: str, in_use: bool) -> Known:
+    name, size, problem = "", 0, ""
+    try:
+        name = load_manifest(folder).id
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        open_bundle(folder)
+    except ModelError as error:
+        problem = str(error)
+    return Known(str(folder), origin, in_use, name, size, problem)
+
+
+def verify(folder: Path) -> tuple[str, list[str]]:
+    """(id, problems) of the bundle or the artefacts in ``folder``; no problems when all is well.
+
+    Of a bundle: structure, spec, runtime, sha256 of every file, what each program says of itself, and the self-test of
+    both joint programs on this CPU. Of a folder of ONNX and CoreML artefacts: see ``models.artefacts``.
+    """
+    if is_artefacts(folder):
+        problems = problems_of(folder)
+        return ("" if problems else str(load_artefacts(folder)["id"])), problems
+    try:
+        bundle = open_bundle(folder)
+    except ModelError as error:
+        return "", [str(error)]
+    problems = _stray(folder, bundle)
+    for role, name in sorted(bundle.manifest.programs.items()):
+        problems += _program_problems(bundle, role, name)
+    return bundle.manifest.id, problems
+
+
+def _stray(folder: Path, bundle: Bundle) -> list[str]:
+    names = {path.name for path in folder.iterdir()} - set(bundle.data) - {"manifest.json"}
+    return [f"{name} is not named in manifest.json. Remove it or export the bundle again." for name in sorted(names)]
+
+
+def _program_problems(bundle: Bundle, role: str, name: str) -> list[str]:
+    try:
+        # The core refuses a program that was made for another spec, or says none.
+        _core.Program(bundle.data[name])
+        if role in SELF_TEST_TOLERANCE:
+            self_test(bundle, role)
+    except AvguardError as error:
+        return [f"{name}: {error}"]
+    return []
+
+
+def export_bundle(destination: Path) -> str:
+    """Copy the bundle in use to ``destination``, a new folder, for an app to ship; returns its id.
+
+    The copy is verified, and is there whole or not at all. Raises ModelError, and UsageError when the folder exists.
+    """
+    if destination.exists():
+        raise UsageError(f"{destination} exists; name a new folder, or remove that one first.")
+    source, _ = bundle_in_use()
+    bundle = open_bundle(source)
+    aside: Path | None = None
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".avguard-"))
+        for name, data in bundle.data.items():
+            (aside / name).write_bytes(data)
+        (aside / "manifest.json").write_bytes((source / "manifest.json").read_bytes())
+        open_bundle(aside)
+        # mkdtemp makes a folder for its owner alone; a bundle holds no secrets.
+        aside.chmod(0o755)
+        aside.rename(destination)
+    except OSError as error:
+        raise UsageError(f"{destination} cannot be written ({error.strerror}). Name another folder.") from error
+    finally:
+        if aside is not None and aside.exists():
+            shutil.rmtree(aside)
+    return bundle.manifest.id
+
+
+def use(folder: Path | None) -> tuple[str, Path]:
+    """Use the bundle in ``folder`` from now on when no other is named, or (None) the shipped one again.
+
+    Returns its id and the file that holds the choice. Raises ModelError when the bundle does not pass ``verify``.
+    """
+    if folder is None:
+        return load_manifest(default_path()).id, choose(None)
+    name, problems = verify(folder)
+    if problems or is_artefacts(folder):
+        raise ModelError(problems[0] if problems else f"{folder} holds artefacts for other runtimes, not a bundle.")
+    return name, choose(folder)
