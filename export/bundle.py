@@ -29,9 +29,10 @@ from avguard.train.conditions import CONDITIONS
 from avguard.train.loop import Validation, load_validation, natural_inputs
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.splits import part_of
+from export.faces import face_targets
 from export.interface import joint_interface
 from export.parity import Judge, Window, as_windows, of_pte
-from export.targets import joint_targets, report, write_targets
+from export.targets import Files, joint_targets, report, write_targets
 from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, load_checkpoint, lower_int8, quantized
 from export.versions import LICENCES, MODEL_ID
 
@@ -162,6 +163,16 @@ def make_card(model: JointModel, clips: list[ClipLogits], programs: dict[str, by
     return "\n".join(lines)
 
 
+def judged_targets(
+    model: nn.Module, graph: nn.Module, programs: dict[str, bytes], judge: Judge, wheel: Path | None
+) -> Files:
+    """ONNX and CoreML of the joint model, and of the face models given their wheel. Raises ModelError past tolerance."""
+    judge.judge("joint_fp32.pte, ExecuTorch", "float", of_pte(programs["joint_float"]))
+    judge.judge("joint_int8.pte, ExecuTorch", "int8", of_pte(programs["joint_int8"]))
+    files = joint_targets(model, graph, joint_interface(MODEL_ID, **LICENCES), judge)
+    return files | (face_targets(wheel, judge.lines) if wheel else {})
+
+
 def main() -> int:
     """Export, check, calibrate and write; prints a table of the programs."""
     parser = argparse.ArgumentParser(prog="python -m export.bundle", description=__doc__)
@@ -171,6 +182,7 @@ def main() -> int:
     parser.add_argument("--windows", type=Path, default=Path("runs/store/windows"))
     parser.add_argument("--out", type=Path, default=Path("avguard/models/default"))
     parser.add_argument("--targets", type=Path, default=Path("build/bundle"), help="folder for ONNX and CoreML")
+    parser.add_argument("--wheel", type=Path, help="mediapipe-0.10.21-*.whl: ONNX and CoreML of the face models too")
     parser.add_argument("--peak-weight", type=float, default=0.3)
     args = parser.parse_args()
     model = load_checkpoint(args.checkpoint)
@@ -181,9 +193,7 @@ def main() -> int:
     golden = golden_vectors({"joint_float": deployable(model), "joint_int8": int8_graph})
     errors = parity(programs, golden)
     judge = Judge(deployable(model), int8_graph, golden_windows(validation))
-    judge.judge("joint_fp32.pte, ExecuTorch", "float", of_pte(programs["joint_float"]))
-    judge.judge("joint_int8.pte, ExecuTorch", "int8", of_pte(programs["joint_int8"]))
-    others = joint_targets(deployable(model), int8_graph, joint_interface(MODEL_ID, **LICENCES), judge)
+    others = judged_targets(deployable(model), int8_graph, programs, judge, args.wheel)
     scores = agreement(programs, validation)
     rows = [row for row in read_manifest(args.data) if part_of(row) == "validation"]
     clips = collect_logits(rows, args.data, programs["joint_int8"])
@@ -191,8 +201,8 @@ def main() -> int:
     hard = [collect_logits(honest, args.data, programs["joint_int8"], condition=name) for name in CONDITIONS]
     calibration = calibrate(clips, args.peak_weight, hard)
     card = make_card(model, clips, programs, errors)
-    write_bundle(args.out, programs, golden, calibration, card)
     write_targets(args.targets, others | {"card.md": card.encode()})
+    write_bundle(args.out, programs, golden, calibration, card)
     sys.stdout.write(report(others, judge))
     for role, data in programs.items():
         aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())

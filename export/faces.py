@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from avguard.spec import load_spec
+from export.interface import Interface
+from export.parity import Judge, Line, as_windows, of_onnx, of_package, table
 from export.tflite_port import Graph, Port
+from export.to_coreml import export_coreml, in_folder, write_package
+from export.to_onnx import export_onnx
 
 LICENCE = "Apache-2.0, Copyright The MediaPipe Authors (Google)"
 
@@ -59,6 +63,7 @@ def read_tflite(wheel: Path, source: Source) -> bytes:
     return data
 
 
+OUTPUT_NAMES = {"face_detector": ("regressors", "scores"), "face_mesh": ("landmarks", "flag")}
 OUTPUT_SHAPES = {"face_detector": ((1, 896, 16), (1, 896)), "face_mesh": ((1, 468, 3), (1, 1))}
 
 
@@ -102,16 +107,56 @@ def export_all(wheel: Path, out: Path) -> dict[str, int]:
     return sizes
 
 
+def interface_of(source: Source) -> Interface:
+    """One picture in, the two outputs that the session decodes."""
+    outputs = dict(zip(OUTPUT_NAMES[source.name], (shape[1:] for shape in OUTPUT_SHAPES[source.name]), strict=True))
+    said = {"source": constant_methods(source)["source"], "license_weights": LICENCE}
+    return Interface({"image": (3, source.side_px, source.side_px)}, outputs, f"{source.name}@1", said)
+
+
+def face_targets(wheel: Path, lines: list[Line], count: int = 4) -> dict[str, bytes]:
+    """Both models for onnxruntime and CoreML by path; their parity with torch on ``count`` pictures goes to ``lines``.
+
+    Raises ModelError past tolerance.
+    """
+    files: dict[str, bytes] = {}
+    for source in SOURCES:
+        port, interface = build_port(wheel, source), interface_of(source)
+        program = torch.export.export(port, pictures(source, 1), strict=False)
+        judge = Judge(port, None, as_windows(pictures(source, count), ["image"]))
+        data = export_onnx(program, interface)
+        judge.judge(f"onnx/{source.name}.onnx, onnxruntime", "float", of_onnx(data))
+        package = export_coreml(program, interface, "float16")
+        judge.judge(f"coreml/{source.name}.mlpackage, interpreter", "half", of_package(package))
+        files |= {f"onnx/{source.name}.onnx": data, **in_folder(f"coreml/{source.name}.mlpackage", package)}
+        lines += judge.lines
+    return files
+
+
+def pictures(source: Source, count: int) -> tuple[Tensor]:
+    """Smooth random pictures in the range that the model takes: (count, 3, side, side)."""
+    low = -1.0 if source is DETECTOR else 0.0
+    coarse = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * (1 - low) + low
+    size = (source.side_px, source.side_px)
+    return (torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=True),)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True, help="mediapipe-0.10.21-*.whl")
     parser.add_argument("--out", type=Path, required=True, help="directory for the two .pte files")
     parser.add_argument("--golden", type=Path, help="compare with the original models and write their outputs here")
+    parser.add_argument("--targets", type=Path, help="write ONNX and CoreML forms below this folder too")
     parser.add_argument("--latency", action="store_true", help="time both programs on one thread")
     args = parser.parse_args()
     for name, size in export_all(args.wheel, args.out).items():
         print(f"{name}.pte {size} bytes")
+    if args.targets:
+        lines: list[Line] = []
+        files = face_targets(args.wheel, lines)
+        write_package(files, args.targets)
+        print(table(lines))
     if not (args.golden or args.latency):
         return
     from export import faces_reference as reference

@@ -70,7 +70,9 @@ def _load(package: Path) -> Any:  # noqa: ANN401 - untyped library
 
 
 def _is_half(variable: Any) -> bool:  # noqa: ANN401 - untyped library
-    return "fp16" in str(variable.dtype)
+    from coremltools.converters.mil.mil import types
+
+    return bool(variable.dtype is types.fp16)
 
 
 def _value(variable: Any, values: dict[str, Tensor]) -> Any:  # noqa: ANN401 - untyped library
@@ -212,6 +214,7 @@ OPERATIONS: dict[str, Operation] = {
     "avg_pool": avg_pool,
     "pad": pad,
     "prelu": prelu,
+    "leaky_relu": lambda given: F.leaky_relu(given["x"], plain(given["alpha"])),
     "relu": lambda given: F.relu(given["x"]),
     "clip": clip,
     "add": lambda given: given["x"] + given["y"],

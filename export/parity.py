@@ -11,6 +11,7 @@ graph is given inputs that differ by JITTER. An int8 artefact must be within INT
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from avguard import _core
 from avguard.errors import ModelError
 from avguard.train.model import INPUT_SHAPES
+from export.to_coreml import Package, write_package
 
 Floats = NDArray[np.float32]
 Window = dict[str, Floats]
@@ -103,6 +105,14 @@ def of_coreml(package: Path) -> Runner:
     return lambda window: program.run(window)[program.outputs[0]]
 
 
+def of_package(package: Package) -> Runner:
+    """The same for a package that is not on disk yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.mlpackage"
+        write_package(package, path)
+        return of_coreml(path)
+
+
 def compare(artefact: str, reference: str, got: Floats, wanted: Floats, allowed: float) -> Line:
     """One row of the table."""
     error = got.astype(np.float64) - wanted
@@ -141,14 +151,18 @@ class Judge:
         self.wanted["fake-quant"] = run_all(of_torch(graph), windows)
         noise = rounding_noise(graph, windows, self.wanted["fake-quant"])
         self.allowed["int8"] = max(INT8_RMS, NOISE_FACTOR * noise)
+        self.allowed["int8 half"] = self.allowed["int8"] + HALF_RMS
         self._note("fake-quant", "torch float", self.wanted["fake-quant"], float("inf"))
         self.lines.append(
             Line(f"fake-quant, inputs moved by {JITTER:g}", "fake-quant", float("nan"), noise, float("inf"))
         )
 
     def judge(self, artefact: str, kind: str, runner: Runner) -> Line:
-        """Run an artefact of ``kind`` ("float", "half" or "int8"). Raises ModelError past tolerance."""
-        reference = "fake-quant" if kind == "int8" else "torch float"
+        """Run an artefact of ``kind``: "float", "half", "int8", or "int8 half" (scales and float layers are halves).
+
+        Raises ModelError past tolerance.
+        """
+        reference = "fake-quant" if kind.startswith("int8") else "torch float"
         line = self._note(artefact, reference, run_all(runner, self.windows), self.allowed[kind])
         if not line.passed:
             raise ModelError(

@@ -15,7 +15,6 @@ import hashlib
 import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
@@ -25,9 +24,10 @@ from avguard.errors import ModelError
 from avguard.models import default_path
 from avguard.models.artefacts import FORMAT, NAME, problems_of
 from avguard.spec import load_spec
+from export.faces import face_targets
 from export.interface import Interface, joint_interface
-from export.parity import Judge, Runner, as_windows, of_coreml, of_onnx, table
-from export.to_coreml import Package, export_joint_coreml, write_package
+from export.parity import Judge, as_windows, of_onnx, of_package, table
+from export.to_coreml import export_joint_coreml, in_folder
 from export.to_executorch import deployable, load_calibration, load_checkpoint, quantized
 from export.to_onnx import export_joint_onnx
 from export.versions import LICENCES, MODEL_ID
@@ -47,30 +47,18 @@ def joint_targets(model: nn.Module, graph: nn.Module, interface: Interface, judg
         judge.judge(f"onnx/{name}.onnx, onnxruntime", kind, of_onnx(data))
         judge.judge(f"onnx/{name}.onnx, onnxruntime without optimisation", kind, of_onnx(data, optimised=False))
         files[f"onnx/{name}.onnx"] = data
-    for kind, source, name in (("half", model, "joint_fp16"), ("int8", graph, "joint_int8")):
+    for kind, source, name in (("half", model, "joint_fp16"), ("int8 half", graph, "joint_int8")):
         package = export_joint_coreml(source, interface, "float16")
-        judge.judge(f"coreml/{name}.mlpackage, interpreter", kind, _saved(package))
+        judge.judge(f"coreml/{name}.mlpackage, interpreter", kind, of_package(package))
         files |= in_folder(f"coreml/{name}.mlpackage", package)
     return files
 
 
-def in_folder(folder: str, package: Package) -> Files:
-    """The files of a package below ``folder``."""
-    return {f"{folder}/{name}": data for name, data in package.items()}
-
-
-def _saved(package: Package) -> Runner:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.mlpackage"
-        write_package(package, path)
-        return of_coreml(path)
-
-
-def manifest_of(files: Files) -> bytes:
+def manifest_of(files: Files, model_id: str) -> bytes:
     """``artefacts.json``."""
     raw = {
         "format": FORMAT,
-        "id": MODEL_ID,
+        "id": model_id,
         "spec_hash": load_spec().hash,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         **LICENCES,
@@ -78,7 +66,7 @@ def manifest_of(files: Files) -> bytes:
     return (json.dumps(raw, indent=1, sort_keys=True) + "\n").encode()
 
 
-def write_targets(out: Path, files: Files) -> None:
+def write_targets(out: Path, files: Files, model_id: str = MODEL_ID) -> None:
     """Write ``files``, their notice and manifest to ``out``, in place of artefacts that were there. Raises ModelError.
 
     Other folders are left alone: only one that holds ``artefacts.json``, or nothing, is replaced.
@@ -88,11 +76,12 @@ def write_targets(out: Path, files: Files) -> None:
     aside = out.parent / f".{out.name}.new"
     shutil.rmtree(aside, ignore_errors=True)
     files = files | {"NOTICE.md": (default_path() / "NOTICE.md").read_bytes()}
-    for name, data in (files | {NAME: manifest_of(files)}).items():
+    for name, data in (files | {NAME: manifest_of(files, model_id)}).items():
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
         (aside / name).write_bytes(data)
     problems = problems_of(aside)
     if problems:
+        shutil.rmtree(aside)
         raise ModelError(f"the artefacts do not verify: {problems[0]}")
     if out.exists():
         shutil.rmtree(out)
@@ -121,6 +110,7 @@ def main() -> int:
     parser.add_argument("--calibration", type=Path, required=True, help=".npz: one array per input, one row per window")
     parser.add_argument("--golden", type=Path, help="windows to compare on; by default the last of --calibration")
     parser.add_argument("--out", type=Path, default=Path("build/bundle"))
+    parser.add_argument("--wheel", type=Path, help="mediapipe-0.10.21-*.whl: the face models too")
     args = parser.parse_args()
     (batch,) = load_calibration(args.calibration)
     ranges, golden = (batch, load_calibration(args.golden)[0]) if args.golden else _divided(batch)
@@ -129,6 +119,8 @@ def main() -> int:
         graph = quantized(model, [ranges])
     judge = Judge(deployable(model), graph, as_windows(golden))
     files = joint_targets(deployable(model), graph, joint_interface(MODEL_ID, **LICENCES), judge)
+    if args.wheel:
+        files |= face_targets(args.wheel, judge.lines)
     write_targets(args.out, files)
     sys.stdout.write(report(files, judge))
     return 0

@@ -69,6 +69,11 @@ def write_package(package: Package, path: Path) -> None:
         file.write_bytes(data)
 
 
+def in_folder(folder: str, package: Package) -> Package:
+    """The files of a package below ``folder``."""
+    return {f"{folder}/{name}": data for name, data in package.items()}
+
+
 def _converted(ct: Any, program: ExportedProgram, interface: Interface, precision: str) -> Any:  # noqa: ANN401 - untyped
     return ct.convert(
         # The converter knows the core operators only.
@@ -97,7 +102,8 @@ def _describe(model: Any, interface: Interface) -> None:  # noqa: ANN401 - untyp
 def _read(folder: Path) -> Package:
     """The files that make a package; the converter's notes for debuggers are left behind."""
     model = _canonical((folder / MODEL_FILE).read_bytes())
-    weights = (folder / WEIGHTS_FILE).read_bytes()
+    # A program without large constants has none.
+    weights = (folder / WEIGHTS_FILE).read_bytes() if (folder / WEIGHTS_FILE).is_file() else b""
     return {MANIFEST_FILE: _manifest(model, weights), MODEL_FILE: model, WEIGHTS_FILE: weights}
 
 

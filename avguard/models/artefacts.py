@@ -106,7 +106,7 @@ def _metadata_problems(name: str, data: bytes, model_id: str) -> list[str]:
     if text != said["spec_hash"]:
         found.append(f"{name} carries a spec that hashes to {text}, not to its spec_hash {said['spec_hash']}.")
     # Face models have ids of their own; the joint model's is the folder's.
-    if PurePosixPath(name).name.startswith("joint") and said["model_id"] != model_id:
+    if any(part.startswith("joint") for part in PurePosixPath(name).parts) and said["model_id"] != model_id:
         found.append(f"{name} is {said['model_id']}, the folder is {model_id}. Export the artefacts together.")
     return found
 

@@ -121,9 +121,10 @@ def test_another_spec_is_named_with_both_hashes(tmp_path: Path, kind: str) -> No
     assert load_spec().hash in problem
 
 
-def test_a_spec_that_is_not_the_hashed_one_and_another_model_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_spec_that_is_not_the_hashed_one_and_another_model_are_named(tmp_path: Path, kind: str) -> None:
     values = said(spec_json=load_spec().text.replace("16000", "8000"), model_id="other@1")
-    spec, model = artefacts.problems_of(made(tmp_path, ONNX=onnx_bytes(values)))
+    spec, model = artefacts.problems_of(made(tmp_path, **{kind: MAKERS[kind](values)}))
     assert "carries a spec that hashes to" in spec
     assert f"is other@1, the folder is {ID}" in model
 
