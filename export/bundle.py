@@ -166,7 +166,7 @@ def make_card(model: JointModel, clips: list[ClipLogits], programs: dict[str, by
 def judged_targets(
     model: nn.Module, graph: nn.Module, programs: dict[str, bytes], judge: Judge, wheel: Path | None
 ) -> Files:
-    """ONNX and CoreML of the joint model, and of the face models given their wheel. Raises ModelError past tolerance."""
+    """ONNX and CoreML of the joint model, and of the face models given their wheel; ModelError past tolerance."""
     judge.judge("joint_fp32.pte, ExecuTorch", "float", of_pte(programs["joint_float"]))
     judge.judge("joint_int8.pte, ExecuTorch", "int8", of_pte(programs["joint_int8"]))
     files = joint_targets(model, graph, joint_interface(MODEL_ID, **LICENCES), judge)
