@@ -43,15 +43,15 @@ void CheckRate(int32_t rate_hz) {
 }
 
 // Hands the vector's memory to NumPy instead of copying it.
-Floats Owned(std::vector<float>&& values, std::vector<py::ssize_t> shape) {
-  auto held = std::make_unique<std::vector<float>>(std::move(values));
+Floats Owned(avg::Vector<float>&& values, std::vector<py::ssize_t> shape) {
+  auto held = std::make_unique<avg::Vector<float>>(std::move(values));
   float* data = held->data();
-  py::capsule owner(held.get(), [](void* p) { delete static_cast<std::vector<float>*>(p); });
+  py::capsule owner(held.get(), [](void* p) { delete static_cast<avg::Vector<float>*>(p); });
   held.release();
   return Floats(std::move(shape), data, owner);
 }
 
-Floats Owned(std::vector<float>&& values) {
+Floats Owned(avg::Vector<float>&& values) {
   const auto size = static_cast<py::ssize_t>(values.size());
   return Owned(std::move(values), {size});
 }
@@ -64,7 +64,7 @@ std::unique_ptr<avg::Resampler> MakeResampler(int32_t rate_hz) {
 
 Floats ResamplerPush(avg::Resampler& self, const Floats& samples) {
   const size_t count = CheckSamples(samples);
-  std::vector<float> out;
+  avg::Vector<float> out;
   const float* data = samples.data();
   avg::Status status;
   {
@@ -76,7 +76,7 @@ Floats ResamplerPush(avg::Resampler& self, const Floats& samples) {
 }
 
 Floats ResamplerFinish(avg::Resampler& self) {
-  std::vector<float> out;
+  avg::Vector<float> out;
   Check(self.Finish(&out), "finish was called before: make a new Resampler");
   return Owned(std::move(out));
 }
@@ -84,7 +84,7 @@ Floats ResamplerFinish(avg::Resampler& self) {
 Floats Resample(const Floats& samples, int32_t rate_hz) {
   const size_t count = CheckSamples(samples);
   CheckRate(rate_hz);
-  std::vector<float> out;
+  avg::Vector<float> out;
   const float* data = samples.data();
   {
     const py::gil_scoped_release release;
@@ -116,7 +116,7 @@ void LogMelPush(avg::LogMel& self, const Floats& samples) {
 py::tuple LogMelFrames(const avg::LogMel& self) {
   const py::ssize_t count = self.end() - self.begin();
   const float* from = self.frame(self.begin());
-  std::vector<float> rows;
+  avg::Vector<float> rows;
   if (from != nullptr) rows.assign(from, from + count * avg::LogMel::kRow);
   return py::make_tuple(self.begin(), Owned(std::move(rows), {count, avg::LogMel::kRow}));
 }
@@ -166,7 +166,7 @@ py::tuple AudioWindow(const Floats& frames, const Bools& valid) {
   for (py::ssize_t i = 0; i < kFrames; ++i) {
     if (valid.data()[i]) rows[i] = frames.data() + i * avg::LogMel::kRow;
   }
-  std::vector<float> mel(avg::LogMel::kMel * kFrames), linear(avg::LogMel::kLinear * kFrames);
+  avg::Vector<float> mel(avg::LogMel::kMel * kFrames), linear(avg::LogMel::kLinear * kFrames);
   bool enough;
   {
     const py::gil_scoped_release release;
@@ -179,11 +179,11 @@ py::tuple AudioWindow(const Floats& frames, const Bools& valid) {
 Floats Spectrum(const Floats& samples) {
   if (CheckSamples(samples) != avg::Fft::kSize) RaiseUsage("samples must have shape (512,)");
   constexpr int kLanes = avg::Fft::kLanes;
-  std::vector<float> in(avg::Fft::kSize * kLanes, 0.0f);
-  std::vector<float> re(avg::Fft::kBins * kLanes), im(avg::Fft::kBins * kLanes);
+  avg::Vector<float> in(avg::Fft::kSize * kLanes, 0.0f);
+  avg::Vector<float> re(avg::Fft::kBins * kLanes), im(avg::Fft::kBins * kLanes);
   for (int n = 0; n < avg::Fft::kSize; ++n) in[n * kLanes + kLanes - 1] = samples.data()[n];
   avg::Fft().Forward(in.data(), re.data(), im.data());
-  std::vector<float> out;
+  avg::Vector<float> out;
   for (int k = 0; k < avg::Fft::kBins; ++k) {
     out.push_back(re[k * kLanes + kLanes - 1]);
     out.push_back(im[k * kLanes + kLanes - 1]);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <new>
+
 #include "bind.h"
 
 namespace py = pybind11;
@@ -13,8 +15,11 @@ const char* ErrorClass(avg::Status status) {
       return "EngineError";
     case avg::Status::kLimit:
       return "LimitError";
-    default:
+    case avg::Status::kInvalidArgument:
+    case avg::Status::kWrongOrder:
       return "UsageError";
+    default:
+      return "AvguardError";
   }
 }
 
@@ -39,6 +44,7 @@ avg::ColorMatrix MatrixOf(const std::string& name) {
 }  // namespace
 
 void Raise(avg::Status status, const std::string& message) {
+  if (status == avg::Status::kNoMemory) throw std::bad_alloc();
   const py::object error = py::module_::import("avguard.errors").attr(ErrorClass(status));
   // A message may quote bytes of a broken program.
   const auto size = static_cast<Py_ssize_t>(message.size());

@@ -3,10 +3,11 @@
 
 #include <pybind11/stl.h>
 
-#include <atomic>
+#include <cstring>
 #include <utility>
 
 #include "bind.h"
+#include "capi.h"
 
 namespace py = pybind11;
 
@@ -47,33 +48,28 @@ avg::Calibration CalibrationOf(const py::dict& raw) {
   return calibration;
 }
 
-std::shared_ptr<const avg::EngineProgram> OpenVerified(const py::bytes& data, const char* name) {
+std::shared_ptr<const avg::EngineProgram> OpenProgram(const py::bytes& data, const char* name) {
   const std::string_view view = data;
-  std::vector<uint8_t> bytes(view.begin(), view.end());
+  // A copy: what Python holds may go before the program.
+  auto bytes = std::make_shared<std::vector<uint8_t>>(view.begin(), view.end());
   std::shared_ptr<const avg::EngineProgram> program;
-  std::string error, hash;
+  std::string message;
   Status status;
   {
     const py::gil_scoped_release release;
-    status = avg::OpenProgram(std::move(bytes), &program, &error);
-    if (status == Status::kOk && program->ConstantString("spec_hash", &hash) != Status::kOk) hash.clear();
+    status = avg::OpenVerified({bytes->data(), bytes->size(), bytes}, name, &program, &message);
   }
-  Check(status, std::string(name) + " cannot be opened: " + error + ". Reinstall avguard or export the model again.");
-  if (hash != avg::spec::hash) {
-    Raise(Status::kModel, std::string(name) + " was made for another spec: it carries " +
-                              (hash.empty() ? "no spec hash" : hash) + ", this build needs " + avg::spec::hash +
-                              ". Export the model again with this version of avguard.");
-  }
+  Check(status, message);
   return program;
 }
 
 std::shared_ptr<avg::Model> OpenModel(const py::bytes& detector, const py::bytes& mesh, const py::object& joint,
                                       const py::object& calibration, const py::dict& card) {
   auto model = std::make_shared<avg::Model>();
-  model->detector = OpenVerified(detector, "the face detector");
-  model->mesh = OpenVerified(mesh, "the face mesh");
+  model->detector = OpenProgram(detector, "the face detector");
+  model->mesh = OpenProgram(mesh, "the face mesh");
   if (!joint.is_none()) {
-    model->joint = OpenVerified(joint.cast<py::bytes>(), "the joint model");
+    model->joint = OpenProgram(joint.cast<py::bytes>(), "the joint model");
     model->calibration = CalibrationOf(calibration.cast<py::dict>());
   }
   model->card = {card["id"].cast<std::string>(), card["licence"].cast<std::string>(),
@@ -84,9 +80,9 @@ std::shared_ptr<avg::Model> OpenModel(const py::bytes& detector, const py::bytes
 // Runs one program on its own, for parity tests and the self-test.
 class Program {
  public:
-  explicit Program(const py::bytes& data) : program_(OpenVerified(data, "the program")) {
+  explicit Program(const py::bytes& data) : program_(OpenProgram(data, "the program")) {
     std::string error;
-    Check(program_->CreateNetwork(&network_, &error), error);
+    Check(program_->CreateNetwork(nullptr, &network_, &error), error);
   }
 
   std::string Constant(const std::string& name) const {
@@ -122,7 +118,7 @@ class Program {
 
  private:
   std::shared_ptr<const avg::EngineProgram> program_;
-  std::unique_ptr<avg::Network> network_;
+  avg::Owned<avg::Network> network_;
 };
 
 template <typename T>
@@ -132,70 +128,83 @@ py::array_t<T> ArrayOf(const std::vector<T>& values, std::vector<py::ssize_t> sh
   return array;
 }
 
-// Holds a session for one thread while it lives, if nobody else does.
-struct Claim {
-  explicit Claim(std::atomic<bool>* flag) : busy(flag), granted(!flag->exchange(true)) {}
-  ~Claim() {
-    if (granted) *busy = false;
-  }
-  Claim(const Claim&) = delete;
-  Claim& operator=(const Claim&) = delete;
-
-  std::atomic<bool>* busy;
-  const bool granted;
-};
-
-[[noreturn]] void RaiseBusy() { RaiseUsage("this session is in use by another thread: give each thread its own"); }
-
-// The session with its thread rule enforced: a second thread gets an error instead of a race.
+// A session behind its C handle, whose memory is the heap.
 class BoundSession {
  public:
   BoundSession(std::shared_ptr<avg::Model> model, bool expect_video, bool expect_audio, bool extract) {
-    std::string error;
-    Check(avg::Session::Create(std::move(model), {expect_video, expect_audio, extract}, &session_, &error), error);
+    avg::SessionOptions options;
+    options.expect_video = expect_video;
+    options.expect_audio = expect_audio;
+    options.extract = extract;
+    options.max_events = kEvents;
+    std::string message;
+    const avg_status status = avg::OpenHeapSession(std::move(model), options, &session_, &message);
+    if (status != AVG_OK) Raise(static_cast<Status>(status), message.empty() ? avg_status_text(status) : message);
   }
+  ~BoundSession() { avg_session_close(session_); }
+  BoundSession(const BoundSession&) = delete;
+  BoundSession& operator=(const BoundSession&) = delete;
 
   void PushFrame(const py::sequence& planes, const std::string& format, int32_t width, int32_t height, int64_t t_us,
                  bool full_range, const std::string& matrix, int32_t rotation_deg, bool mirrored) {
     const avg::Image image = ImageOf(planes, format, width, height, full_range, matrix, rotation_deg, mirrored);
-    Run([&] { return session_->PushFrame(image, t_us); });
+    const avg_frame frame = FrameOf(image, t_us);
+    Run([&] { return avg_session_push_frame(session_, &frame); });
   }
 
   void PushAudio(const Floats& samples, int32_t rate_hz, int64_t t_us) {
     if (samples.ndim() != 1) RaiseUsage("samples must be mono: a 1-D float32 array");
-    Run([&] { return session_->PushAudio(samples.data(), static_cast<size_t>(samples.size()), rate_hz, t_us); });
+    avg_audio audio{};
+    audio.struct_size = sizeof audio;
+    audio.t_us = t_us;
+    audio.format = AVG_F32;
+    audio.channels = 1;
+    audio.rate_hz = rate_hz;
+    audio.samples = samples.data();
+    audio.count = static_cast<size_t>(samples.size());
+    Run([&] { return avg_session_push_audio(session_, &audio); });
   }
 
   void Warn(const std::string& warning) {
-    Run([&] {
-      session_->Warn(warning);
-      return Status::kOk;
-    });
+    Run([&] { return avg_session_warn(session_, warning.c_str()); });
   }
 
   py::list Poll() {
-    std::vector<avg::Event> events;
-    Run([&] {
-      events = session_->Poll();
-      return Status::kOk;
-    });
     py::list list;
-    for (const avg::Event& event : events) list.append(ToDict(event));
+    avg_event event;
+    event.struct_size = sizeof event;
+    while (Run([&] { return avg_session_poll(session_, &event); }) == AVG_OK) list.append(ToDict(event));
     return list;
   }
 
-  std::string Finish() {
-    avg::Verdict verdict;
-    Run([&] { return session_->Finish(&verdict); });
-    return avg::ToJson(verdict, session_->card());
+  py::str Finish() {
+    avg_verdict verdict;
+    verdict.struct_size = sizeof verdict;
+    Run([&] { return avg_session_finish(session_, &verdict); });
+    size_t length = 0;
+    Run([&] { return avg_session_json(session_, nullptr, 0, &length); });
+    std::string json(length + 1, '\0');
+    Run([&] { return avg_session_json(session_, json.data(), json.size(), &length); });
+    // A warning may quote bytes of a broken file.
+    return py::reinterpret_steal<py::str>(
+        PyUnicode_DecodeUTF8(json.data(), static_cast<Py_ssize_t>(length), "replace"));
   }
 
   py::dict Extracted() {
-    const Claim claim(&busy_);
-    if (!claim.granted) RaiseBusy();
     constexpr py::ssize_t kSide = avg::spec::video::canvas_px;
+    std::vector<avg::ExtractedTrack> extracted;
+    std::vector<float> samples;
+    int64_t first_sample = 0;
+    Run([&] {
+      return avg::OnSession(session_, [&](avg_session& open) {
+        extracted = open.session->extracted();
+        samples = open.session->sound().kept_samples();
+        first_sample = open.session->sound().first_sample();
+        return AVG_OK;
+      });
+    });
     py::list tracks;
-    for (const auto& track : session_->extracted()) {
+    for (const auto& track : extracted) {
       const auto n = static_cast<py::ssize_t>(track.indices.size());
       py::dict row;
       row["id"] = track.id;
@@ -206,42 +215,65 @@ class BoundSession {
       row["eye_distance_px"] = ArrayOf(track.eye_distance, {n});
       tracks.append(row);
     }
-    const auto& samples = session_->sound().kept_samples();
     py::dict result;
     result["tracks"] = tracks;
     result["samples"] = ArrayOf(samples, {static_cast<py::ssize_t>(samples.size())});
-    result["first_sample"] = session_->sound().first_sample();
+    result["first_sample"] = first_sample;
     return result;
   }
 
  private:
+  // Half a day of windows: one who never polls finds them all after an ordinary clip.
+  static constexpr size_t kEvents = 65536;
+
   template <typename Operation>
-  void Run(Operation operation) {
-    Status status = Status::kOk;
-    const Claim claim(&busy_);
-    if (claim.granted) {
+  avg_status Run(Operation operation) {
+    avg_status status;
+    {
       const py::gil_scoped_release release;
       status = operation();
     }
-    if (!claim.granted) RaiseBusy();
-    Check(status, session_->last_error());
+    if (status == AVG_OK || status == AVG_NO_EVENT) return status;
+    // Another thread that is inside may write the session's own message.
+    if (status == AVG_BUSY) RaiseUsage("this session is in use by another thread: give each thread its own");
+    Raise(static_cast<Status>(status), avg_session_error(session_));
   }
 
-  static py::dict ToDict(const avg::Event& event) {
-    static constexpr const char* kKinds[] = {"track_found", "track_lost", "window"};
+  static avg_frame FrameOf(const avg::Image& image, int64_t t_us) {
+    avg_frame frame{};
+    frame.struct_size = sizeof frame;
+    frame.t_us = t_us;
+    frame.format = static_cast<int32_t>(image.format);
+    frame.matrix = static_cast<int32_t>(image.matrix);
+    frame.full_range = image.full_range ? 1 : 0;
+    frame.mirrored = image.mirrored ? 1 : 0;
+    frame.rotation_deg = image.rotation_deg;
+    frame.width = image.width;
+    frame.height = image.height;
+    std::copy(std::begin(image.plane), std::end(image.plane), frame.plane);
+    std::copy(std::begin(image.stride), std::end(image.stride), frame.stride);
+    return frame;
+  }
+
+  static py::dict ToDict(const avg_event& event) {
+    static constexpr const char* kKinds[] = {"track_found", "track_lost", "window", "segment_opened", "segment_closed"};
     py::dict row;
-    row["kind"] = kKinds[static_cast<size_t>(event.kind)];
+    row["number"] = event.number;
+    row["kind"] = kKinds[event.kind];
     row["track"] = event.track;
+    row["head"] = event.head < 0 ? py::object(py::none()) : py::str(avg::spec::heads[static_cast<size_t>(event.head)]);
     row["start_us"] = event.start_us;
     row["end_us"] = event.end_us;
     py::dict scores;
-    for (size_t head = 0; head < avg::kHeads; ++head) scores[avg::spec::heads[head]] = event.scores[head];
+    for (size_t head = 0; head < avg::kHeads; ++head) {
+      const double score = event.scores[head];
+      scores[avg::spec::heads[head]] = std::isnan(score) ? py::object(py::none()) : py::float_(score);
+    }
     row["scores"] = scores;
     return row;
   }
 
-  std::unique_ptr<avg::Session> session_;
-  std::atomic<bool> busy_{false};
+  avg_session* session_ = nullptr;
 };
 
 }  // namespace

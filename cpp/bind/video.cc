@@ -84,8 +84,13 @@ std::array<double, 4> FitCanvas(const Floats& points) {
 py::list DecodeFaces(const Floats& regressors, const Floats& logits, int32_t width, int32_t height) {
   NeedShape(regressors, {avg::kAnchors, avg::kRegressorsPerAnchor}, "regressors");
   NeedShape(logits, {avg::kAnchors}, "logits");
+  std::vector<avg::FaceBox> scratch(avg::kAnchors);
+  avg::FaceBoxes faces;
+  const size_t count =
+      avg::DecodeFaces(regressors.data(), logits.data(), avg::DetectorToUpright(width, height), scratch.data(), &faces);
   py::list boxes;
-  for (const auto& box : avg::DecodeFaces(regressors.data(), logits.data(), avg::DetectorToUpright(width, height))) {
+  for (size_t i = 0; i < count; ++i) {
+    const avg::FaceBox& box = faces[i];
     boxes.append(py::make_tuple(py::make_tuple(box.left, box.top, box.right, box.bottom), box.score, box.keypoints));
   }
   return boxes;
@@ -94,11 +99,16 @@ py::list DecodeFaces(const Floats& regressors, const Floats& logits, int32_t wid
 // (index, frame) pairs of a whole clip's timestamps.
 std::vector<std::pair<int64_t, int64_t>> PlaceFrames(const std::vector<int64_t>& times_us) {
   avg::FrameGrid grid;
-  std::vector<avg::FrameGrid::Cell> cells;
-  for (const int64_t t_us : times_us) grid.Push(t_us, &cells);
-  grid.Finish(&cells);
   std::vector<std::pair<int64_t, int64_t>> placed;
-  for (const auto& cell : cells) placed.emplace_back(cell.index, cell.frame);
+  const auto take = [&] {
+    for (avg::FrameGrid::Cell cell; grid.Take(&cell);) placed.emplace_back(cell.index, cell.frame);
+  };
+  for (const int64_t t_us : times_us) {
+    grid.Push(t_us);
+    take();
+  }
+  grid.Finish();
+  take();
   return placed;
 }
 

@@ -148,6 +148,7 @@ typedef struct avg_session_options {
   int32_t no_audio;       /* not 0: no sound will come */
   int32_t max_duration_s; /* of a clip, 1 to 86400; 0: 600. Pushes beyond it answer AVG_LIMIT */
   int32_t max_faces;      /* followed at once, 1 to AVG_MAX_FACES; 0: all. Each takes about 5 MB */
+  int32_t audio_rate_hz;  /* the only sample rate that will come, which saves up to 1 MB; 0: any */
   int32_t max_events; /* kept until polled, 16 to 65536; 0: 256. The oldest are dropped: their numbers are missing */
   size_t max_frame_bytes; /* largest frame without row padding, kept twice; 0: 3110400, a 1920 x 1080 NV12 */
 } avg_session_options;
@@ -305,8 +306,8 @@ typedef struct avg_verdict {
 /* Ends picture and sound and decides. Only once for each clip; after a failure the clip can only be reset. */
 AVG_API avg_status avg_session_finish(avg_session* session, avg_verdict* verdict);
 /* The same verdict as JSON (schema avguard.verdict/1), the bytes that Python prints. Writes at most `capacity` bytes,
- * NUL included, and the length without NUL; AVG_LIMIT with the length when it does not fit. `json` may be null when
- * capacity is 0, to ask for the length. */
+ * NUL included, and the length without NUL. Capacity 0 (json may be null) asks for the length alone; AVG_LIMIT, again
+ * with the length, when it does not fit. */
 AVG_API avg_status avg_session_json(avg_session* session, char* json, size_t capacity, size_t* length);
 
 #ifdef __cplusplus

@@ -4,18 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "avg_spec.h"
+#include "video/planar.h"
 #include "video/warp.h"
 
 namespace avg {
 namespace {
-
-// Interleaved RGB bytes to planar floats: out = byte * scale + offset.
-void ToPlanar(const std::vector<uint8_t>& rgb, size_t area, float scale, float offset, float* out) {
-  for (size_t channel = 0; channel < 3; ++channel) {
-    for (size_t i = 0; i < area; ++i) *out++ = static_cast<float>(rgb[3 * i + channel]) * scale + offset;
-  }
-}
 
 // A jump of the crop larger than this part of the canvas is a cut or a new head position, not jitter.
 constexpr double kJumpPx = spec::video::canvas_px * 0.15;
@@ -35,46 +28,24 @@ MeshPoints Between(const MeshPoints& from, const MeshPoints& to, float share) {
   return points;
 }
 
-void LargestFirst(std::vector<FaceFrame>* faces) {
-  std::stable_sort(faces->begin(), faces->end(), [](const FaceFrame& a, const FaceFrame& b) {
-    return a.quality.eye_distance_px > b.quality.eye_distance_px;
-  });
-}
-
-Status CheckSizes(const Network& network, size_t input, size_t first_output, size_t second_output) {
-  const bool fits = network.inputs() == 1 && network.outputs() == 2 && network.input_size(0) == input &&
-                    network.output_size(0) == first_output && network.output_size(1) == second_output;
-  return fits ? Status::kOk : Status::kModel;
-}
-
 }  // namespace
 
-Status FaceFinder::Create(const EngineProgram& detector, const EngineProgram& mesh, std::unique_ptr<FaceFinder>* finder,
-                          std::string* error) {
-  constexpr size_t kDetectorArea = spec::face::detector_px * spec::face::detector_px;
-  constexpr size_t kMeshArea = spec::face::mesh_px * spec::face::mesh_px;
-  std::unique_ptr<FaceFinder> created(new FaceFinder());
-  Status status = detector.CreateNetwork(&created->detector_, error);
-  if (status == Status::kOk) status = mesh.CreateNetwork(&created->mesh_, error);
-  if (status != Status::kOk) return status;
-  if (CheckSizes(*created->detector_, 3 * kDetectorArea, kAnchors * kRegressorsPerAnchor, kAnchors) != Status::kOk ||
-      CheckSizes(*created->mesh_, 3 * kMeshArea, 3 * kMeshPoints, 1) != Status::kOk) {
-    *error = "the face models have other inputs or outputs than this build expects";
-    return Status::kModel;
-  }
-  created->rgb_.resize(3 * std::max(kDetectorArea, kMeshArea));
-  *finder = std::move(created);
-  return Status::kOk;
+void FaceList::Keep() {
+  const auto size = [&](size_t slot) { return slots_[slot].quality.eye_distance_px; };
+  size_t at = count_;
+  for (; at > 0 && size(order_[at - 1]) < size(count_); --at) order_[at] = order_[at - 1];
+  order_[at] = count_++;
 }
 
-Status FaceFinder::Detect(const Image& image, std::vector<FaceBox>* boxes) {
+Status FaceFinder::Detect(const Image& image) {
   constexpr int kSide = spec::face::detector_px;
   const Affine to_upright = DetectorToUpright(image.upright_width(), image.upright_height());
   WarpToRgb(image, to_upright, kSide, kSide, Border::kBlack, rgb_.data());
-  ToPlanar(rgb_, static_cast<size_t>(kSide) * kSide, 1 / 127.5f, -1.0f, detector_->input(0));
+  ToPlanar(rgb_.data(), static_cast<size_t>(kSide) * kSide, 1 / 127.5f, -1.0f, detector_->input(0));
   const Status status = detector_->Run();
-  if (status == Status::kOk) *boxes = DecodeFaces(detector_->output(0), detector_->output(1), to_upright);
-  return status;
+  if (status != Status::kOk) return status;
+  box_count_ = DecodeFaces(detector_->output(0), detector_->output(1), to_upright, candidates_.data(), &boxes_);
+  return Status::kOk;
 }
 
 Status FaceFinder::FitMesh(const Image& image, const MeshRegion& region, MeshPoints* points, bool* found) {
@@ -83,7 +54,7 @@ Status FaceFinder::FitMesh(const Image& image, const MeshRegion& region, MeshPoi
   if (!(region.side > 1)) return Status::kOk;
   const Affine to_upright = RegionToUpright(region);
   WarpToRgb(image, to_upright, kSide, kSide, Border::kReplicate, rgb_.data());
-  ToPlanar(rgb_, static_cast<size_t>(kSide) * kSide, 1 / 255.0f, 0.0f, mesh_->input(0));
+  ToPlanar(rgb_.data(), static_cast<size_t>(kSide) * kSide, 1 / 255.0f, 0.0f, mesh_->input(0));
   const Status status = mesh_->Run();
   if (status != Status::kOk) return status;
   const float presence = 1 / (1 + std::exp(-mesh_->output(1)[0]));
@@ -92,12 +63,12 @@ Status FaceFinder::FitMesh(const Image& image, const MeshRegion& region, MeshPoi
   return Status::kOk;
 }
 
-Status FaceFinder::Follow(const Image& image, const std::vector<FaceBox>& boxes, Track* track) {
+Status FaceFinder::Follow(const Image& image, Track* track) {
   bool found = false;
   Status status = FitMesh(image, RegionFromPoints(track->points), &track->points, &found);
-  for (size_t i = 0; i < boxes.size() && !found && status == Status::kOk; ++i) {
-    if (Overlap(boxes[i], track->bounds) < spec::face::track_overlap) continue;
-    status = FitMesh(image, RegionFromBox(boxes[i]), &track->points, &found);
+  for (size_t i = 0; i < box_count_ && !found && status == Status::kOk; ++i) {
+    if (Overlap(boxes_[i], track->bounds) < spec::face::track_overlap) continue;
+    status = FitMesh(image, RegionFromBox(boxes_[i]), &track->points, &found);
   }
   if (found) track->bounds = BoundsOf(track->points);
   track->lost = found ? 0 : track->lost + 1;
@@ -105,14 +76,12 @@ Status FaceFinder::Follow(const Image& image, const std::vector<FaceBox>& boxes,
   return status;
 }
 
-Status FaceFinder::AddNewTracks(const Image& image, const std::vector<FaceBox>& boxes) {
-  for (const FaceBox& box : boxes) {
-    if (tracks_.size() >= spec::face::max_tracks) break;
-    const bool known = std::any_of(tracks_.begin(), tracks_.end(), [&](const Track& track) {
-      return Overlap(box, track.bounds) >= spec::face::track_overlap;
-    });
-    if (known) continue;
-    Track track;
+Status FaceFinder::AddNewTracks(const Image& image) {
+  for (size_t i = 0; i < box_count_ && track_count_ < max_faces_; ++i) {
+    const FaceBox& box = boxes_[i];
+    if (AnyTrack([&](const Track& track) { return Overlap(box, track.bounds) >= spec::face::track_overlap; })) continue;
+    Track& track = tracks_[track_count_];
+    track = {};
     bool found = false;
     const Status status = FitMesh(image, RegionFromBox(box), &track.points, &found);
     if (status != Status::kOk) return status;
@@ -122,40 +91,40 @@ Status FaceFinder::AddNewTracks(const Image& image, const std::vector<FaceBox>& 
     if (again != Status::kOk) return again;
     track.bounds = BoundsOf(track.points);
     track.id = next_id_++;
-    tracks_.push_back(track);
+    ++track_count_;
   }
   return Status::kOk;
 }
 
 void FaceFinder::DropStaleTracks() {
-  std::vector<Track> kept;
-  for (const Track& track : tracks_) {
-    const bool twin = std::any_of(kept.begin(), kept.end(), [&](const Track& older) {
+  size_t kept = 0;
+  for (size_t i = 0; i < track_count_; ++i) {
+    const Track& track = tracks_[i];
+    const bool twin = std::any_of(tracks_.begin(), tracks_.begin() + kept, [&](const Track& older) {
       return Overlap(older.bounds, track.bounds) > 0.5f && older.lost == 0;
     });
-    if (!twin && track.lost <= spec::face::track_lost_frames) kept.push_back(track);
+    if (!twin && track.lost <= spec::face::track_lost_frames) tracks_[kept++] = track;
   }
-  tracks_.swap(kept);
+  track_count_ = kept;
 }
 
-void FaceFinder::Observe(const Image& image, Track* track, std::vector<FaceFrame>* faces) {
+void FaceFinder::Observe(const Image& image, Track* track, FaceList* faces) {
   const Similarity fit = FitCanvas(track->points);
   const bool smooth = track->smoothed && !Jumped(track->similarity, fit, track->points);
   track->similarity = smooth ? Smooth(track->similarity, fit) : fit;
   track->smoothed = true;
-  FaceFrame face;
+  FaceFrame& face = faces->Next();
   face.track = track->id;
   face.box = track->bounds;
   face.pose = PoseOf(track->points);
   face.canvas_points = ToCanvas(track->points, track->similarity);
   constexpr int kSide = spec::video::canvas_px;
-  face.canvas.resize(3 * static_cast<size_t>(kSide) * kSide);
   WarpToRgb(image, Invert(track->similarity.ToAffine()), kSide, kSide, Border::kReplicate, face.canvas.data());
   face.quality = MeasureQuality(track->points, face.canvas.data());
   if (face.quality.eye_distance_px < spec::face::minimum_eye_distance_px) {
     ++small_faces_;
   } else {
-    faces->push_back(std::move(face));
+    faces->Keep();
   }
 }
 
@@ -163,8 +132,8 @@ bool FaceFinder::MayWait(int64_t index) const {
   static_assert(spec::face::mesh_every == 1 || spec::face::mesh_every == 2,
                 "one frame at most waits for the next mesh");
   // Frames further apart than a cell move too much to be guessed, and are few anyway.
-  if (spec::face::mesh_every == 1 || waits_ || tracks_.empty() || index != meshed_index_ + 1) return false;
-  return std::all_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return track.lost == 0; });
+  if (spec::face::mesh_every == 1 || waits_ || track_count_ == 0 || index != meshed_index_ + 1) return false;
+  return !AnyTrack([](const Track& track) { return track.lost > 0; });
 }
 
 Status FaceFinder::PointsBetween(const Track& track, const MeshPoints& earlier, int64_t index, MeshPoints* points,
@@ -177,7 +146,7 @@ Status FaceFinder::PointsBetween(const Track& track, const MeshPoints& earlier, 
   return Status::kOk;
 }
 
-void FaceFinder::ObserveWaiting(const MeshPoints& points, Track* track, std::vector<FaceFrame>* faces) {
+void FaceFinder::ObserveWaiting(const MeshPoints& points, Track* track, FaceList* faces) {
   const MeshPoints now = track->points;
   const FaceBox bounds = track->bounds;
   track->points = points;
@@ -188,24 +157,25 @@ void FaceFinder::ObserveWaiting(const MeshPoints& points, Track* track, std::vec
   if (track->lost > 0) track->smoothed = false;
 }
 
-Status FaceFinder::Settle(std::vector<FaceFrame>* waited) {
-  waited->clear();
+Status FaceFinder::Settle(FaceList* waited) {
+  waited->Clear();
   if (!waits_) return Status::kOk;
   waits_ = false;
   meshed_index_ = waiting_index_;
-  Status status = Status::kOk;
-  for (size_t i = 0; i < tracks_.size() && status == Status::kOk; ++i) status = Follow(waiting_, {}, &tracks_[i]);
-  for (Track& track : tracks_) {
-    if (track.lost == 0) Observe(waiting_, &track, waited);
+  box_count_ = 0;
+  for (size_t i = 0; i < track_count_; ++i) {
+    const Status status = Follow(waiting_, &tracks_[i]);
+    if (status != Status::kOk) return status;
   }
-  LargestFirst(waited);
-  return status;
+  for (size_t i = 0; i < track_count_; ++i) {
+    if (tracks_[i].lost == 0) Observe(waiting_, &tracks_[i], waited);
+  }
+  return Status::kOk;
 }
 
-Status FaceFinder::Update(const Image& image, int64_t index, std::vector<FaceFrame>* waited,
-                          std::vector<FaceFrame>* faces, bool* waits) {
-  waited->clear();
-  faces->clear();
+Status FaceFinder::Update(const Image& image, int64_t index, FaceList* waited, FaceList* faces, bool* waits) {
+  waited->Clear();
+  faces->Clear();
   *waits = MayWait(index);
   ++frames_;
   if (*waits) {
@@ -214,17 +184,17 @@ Status FaceFinder::Update(const Image& image, int64_t index, std::vector<FaceFra
     waiting_index_ = index;
     return Status::kOk;
   }
-  const bool lost = std::any_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return track.lost > 0; });
-  std::vector<FaceBox> boxes;
+  box_count_ = 0;
   Status status = Status::kOk;
-  if (tracks_.empty() || lost || frames_ - detected_frame_ >= spec::face::detector_every) {
-    status = Detect(image, &boxes);
+  const bool lost = AnyTrack([](const Track& track) { return track.lost > 0; });
+  if (track_count_ == 0 || lost || frames_ - detected_frame_ >= spec::face::detector_every) {
+    status = Detect(image);
     detected_frame_ = frames_;
   }
-  for (size_t i = 0; i < tracks_.size() && status == Status::kOk; ++i) {
+  for (size_t i = 0; i < track_count_ && status == Status::kOk; ++i) {
     Track& track = tracks_[i];
     const MeshPoints earlier = track.points;
-    status = Follow(image, boxes, &track);
+    status = Follow(image, &track);
     MeshPoints between{};
     bool found = false;
     if (status == Status::kOk && waits_) status = PointsBetween(track, earlier, index, &between, &found);
@@ -233,13 +203,11 @@ Status FaceFinder::Update(const Image& image, int64_t index, std::vector<FaceFra
   waits_ = false;
   meshed_index_ = index;
   DropStaleTracks();
-  if (status == Status::kOk) status = AddNewTracks(image, boxes);
+  if (status == Status::kOk) status = AddNewTracks(image);
   if (status != Status::kOk) return status;
-  for (Track& track : tracks_) {
-    if (track.lost == 0) Observe(image, &track, faces);
+  for (size_t i = 0; i < track_count_; ++i) {
+    if (tracks_[i].lost == 0) Observe(image, &tracks_[i], faces);
   }
-  LargestFirst(waited);
-  LargestFirst(faces);
   return Status::kOk;
 }
 

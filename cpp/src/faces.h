@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
 
+#include "avg_spec.h"
 #include "engine/engine.h"
 #include "face/align.h"
 #include "face/detector.h"
 #include "face/mesh.h"
+#include "memory.h"
 #include "status.h"
 #include "video/image.h"
 
@@ -21,7 +22,25 @@ struct FaceFrame {
   FaceQuality quality;
   Pose pose{};
   MeshPoints canvas_points{};
-  std::vector<uint8_t> canvas;  // (canvas_px, canvas_px, 3) RGB
+  std::array<uint8_t, 3 * spec::video::canvas_px * spec::video::canvas_px> canvas;  // (canvas_px, canvas_px, 3) RGB
+};
+
+// The faces of one frame, largest first.
+class FaceList {
+ public:
+  static constexpr size_t kMost = spec::face::max_tracks;
+
+  size_t size() const { return count_; }
+  const FaceFrame& operator[](size_t i) const { return slots_[order_[i]]; }
+  void Clear() { count_ = 0; }
+  // Where the next face is written to; it belongs to the list after Keep. At most kMost.
+  FaceFrame& Next() { return slots_[count_]; }
+  void Keep();
+
+ private:
+  std::array<FaceFrame, kMost> slots_;
+  std::array<size_t, kMost> order_{};
+  size_t count_ = 0;
 };
 
 // Finds faces and follows them from frame to frame: the detector looks for new ones every few frames, the last mesh
@@ -29,16 +48,15 @@ struct FaceFrame {
 // only: a frame in between waits for the next mesh and takes the points halfway.
 class FaceFinder {
  public:
-  static Status Create(const EngineProgram& detector, const EngineProgram& mesh, std::unique_ptr<FaceFinder>* finder,
-                       std::string* error);
+  // The networks outlive the finder; it follows `max_faces` at once.
+  FaceFinder(Network* detector, Network* mesh, size_t max_faces)
+      : detector_(detector), mesh_(mesh), max_faces_(max_faces) {}
 
-  // Looks at the next frame, which is first shown at grid cell `index`. Faces come largest first, at most
-  // spec::face::max_tracks. When `waits` is set they come with the next call, in its `waited`, and until then the
-  // image must stay as it is. Never waits twice in a row.
-  Status Update(const Image& image, int64_t index, std::vector<FaceFrame>* waited, std::vector<FaceFrame>* faces,
-                bool* waits);
+  // Looks at the next frame, which is first shown at grid cell `index`. When `waits` is set its faces come with the
+  // next call, in its `waited`, and until then the image must stay as it is. Never waits twice in a row.
+  Status Update(const Image& image, int64_t index, FaceList* waited, FaceList* faces, bool* waits);
   // Faces of the frame that waits, if one does, without waiting any longer.
-  Status Settle(std::vector<FaceFrame>* waited);
+  Status Settle(FaceList* waited);
   // How often a face was seen but too small to judge.
   int64_t small_faces() const { return small_faces_; }
 
@@ -52,22 +70,33 @@ class FaceFinder {
     bool smoothed = false;
   };
 
-  FaceFinder() = default;
-  Status Detect(const Image& image, std::vector<FaceBox>* boxes);
+  static constexpr size_t kWidestInput = std::max(spec::face::detector_px, spec::face::mesh_px);
+
+  Status Detect(const Image& image);
   // Runs the mesh on a region; `found` is false when the network sees no face there.
   Status FitMesh(const Image& image, const MeshRegion& region, MeshPoints* points, bool* found);
-  Status Follow(const Image& image, const std::vector<FaceBox>& boxes, Track* track);
-  Status AddNewTracks(const Image& image, const std::vector<FaceBox>& boxes);
+  Status Follow(const Image& image, Track* track);
+  Status AddNewTracks(const Image& image);
   void DropStaleTracks();
   bool MayWait(int64_t index) const;
   // Points of `track` in the frame that waits: halfway from its earlier mesh, or meshed there after a cut or a loss.
   Status PointsBetween(const Track& track, const MeshPoints& earlier, int64_t index, MeshPoints* points, bool* found);
-  void ObserveWaiting(const MeshPoints& points, Track* track, std::vector<FaceFrame>* faces);
-  void Observe(const Image& image, Track* track, std::vector<FaceFrame>* faces);
+  void ObserveWaiting(const MeshPoints& points, Track* track, FaceList* faces);
+  void Observe(const Image& image, Track* track, FaceList* faces);
+  template <typename Predicate>
+  bool AnyTrack(Predicate holds) const {
+    return std::any_of(tracks_.begin(), tracks_.begin() + track_count_, holds);
+  }
 
-  std::unique_ptr<Network> detector_, mesh_;
-  std::vector<Track> tracks_;
-  std::vector<uint8_t> rgb_;
+  Network* const detector_;
+  Network* const mesh_;
+  const size_t max_faces_;
+  std::array<Track, FaceList::kMost> tracks_;
+  size_t track_count_ = 0;
+  FaceBoxes boxes_;  // of the last detection, in this frame
+  size_t box_count_ = 0;
+  std::array<FaceBox, kAnchors> candidates_;
+  std::array<uint8_t, 3 * kWidestInput * kWidestInput> rgb_;
   Image waiting_;
   bool waits_ = false;
   int64_t waiting_index_ = 0, meshed_index_ = 0;

@@ -2,39 +2,78 @@
 #include "session.h"
 
 #include <algorithm>
+#include <charconv>
+
+#include "floor_div.h"
+#include "programs.h"
 
 namespace avg {
 namespace {
 
 constexpr int64_t kPeriodUs = spec::video::period_us;
+constexpr int64_t kSecondUs = 1'000'000;
 // Times beyond these come from broken files; they bound the number of grid cells.
-constexpr int64_t kLatestUs = int64_t{24} * 3600 * 1'000'000;
+constexpr int64_t kLatestUs = int64_t{24} * 3600 * kSecondUs;
+// Cells that one frame wins: those within max_hold_us of it.
+constexpr size_t kHeldCells = 2 * spec::video::max_hold_us / kPeriodUs + 2;
+// Grid frames whose faces are kept: a window, the lag of the sound, and two frames' cells.
+constexpr size_t kKeptFrames = spec::window::frames + spec::window::stream_lag_frames + kHeldCells + 4;
+
+size_t StepsOf(const SessionOptions& options) {
+  const auto frames = static_cast<size_t>(options.max_duration_s * kSecondUs / kPeriodUs) + spec::window::frames;
+  return frames / kFramesPerStep + 1;
+}
+
+// Half of a window is enough to be judged, so twice as many faces may be in one.
+size_t WindowsOf(const SessionOptions& options) {
+  const auto frames = static_cast<size_t>(options.max_duration_s * kSecondUs / kPeriodUs);
+  return 2 * options.max_faces * (frames / spec::window::stride_frames + 2);
+}
 
 }  // namespace
 
-Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
-    : model_(std::move(model)), options_(options), sound_(options.extract) {}
-
-Status Session::Create(std::shared_ptr<const Model> model, const SessionOptions& options,
-                       std::unique_ptr<Session>* session, std::string* error) {
-  if (!model || !model->detector || !model->mesh || (!model->joint && !options.extract)) {
+Status Networks::Load(const Model& model, bool with_joint, Arena* arena, Networks* networks, std::string* error) {
+  if (!model.detector || !model.mesh || (with_joint && !model.joint)) {
     *error = "a session needs a face detector, a face mesh and a joint model";
     return Status::kInvalidArgument;
   }
-  std::unique_ptr<Session> created(new Session(std::move(model), options));
-  const Model& programs = *created->model_;
-  Status status = FaceFinder::Create(*programs.detector, *programs.mesh, &created->finder_, error);
+  Status status = model.detector->CreateNetwork(arena, &networks->detector, error);
+  if (status == Status::kOk) status = model.mesh->CreateNetwork(arena, &networks->mesh, error);
+  if (status == Status::kOk && with_joint) status = model.joint->CreateNetwork(arena, &networks->joint, error);
   if (status != Status::kOk) return status;
-  if (!options.extract) {
-    status = programs.joint->CreateNetwork(&created->joint_, error);
-    if (status != Status::kOk) return status;
-    if (!FitsSpec(*created->joint_)) {
-      *error = "the joint model's inputs or outputs do not have the sizes of this build's spec";
-      return Status::kModel;
-    }
+  if (!Fits(*networks->detector, programs::kDetector) || !Fits(*networks->mesh, programs::kMesh)) {
+    *error = "the face models have other inputs or outputs than this build expects";
+    return Status::kModel;
   }
-  *session = std::move(created);
+  if (with_joint && !Fits(*networks->joint, programs::kJoint)) {
+    *error = "the joint model's inputs or outputs do not have the sizes of this build's spec";
+    return Status::kModel;
+  }
   return Status::kOk;
+}
+
+Session::Session(const Model& model, const Networks& networks, const SessionOptions& options, Arena* arena)
+    : model_(model),
+      joint_(networks.joint.get()),
+      options_(options),
+      limited_(arena != nullptr),
+      finder_(networks.detector.get(), networks.mesh.get(), options.max_faces),
+      sound_({arena, options.audio_rate_hz, options.extract}),
+      held_{StoredImage(arena, limited_ ? options.max_frame_bytes : 0),
+            StoredImage(arena, limited_ ? options.max_frame_bytes : 0)},
+      waiting_cells_(arena),
+      tracks_(arena),
+      history_(arena, options.extract ? 0 : kKeptFrames * options.max_faces),
+      windows_(arena),
+      events_(arena, options.max_events),
+      live_(model.calibration, &events_),
+      facts_(arena),
+      verdict_(arena, limited_ ? StepsOf(options) : 0, limited_ ? options.max_tracks : 0, options.max_warning_bytes) {
+  waiting_cells_.reserve(kHeldCells);
+  if (!limited_) return;
+  tracks_.reserve(options.max_tracks);
+  facts_.reserve(options.max_tracks);
+  windows_.reserve(WindowsOf(options));
 }
 
 Status Session::Fail(Status status, const char* what) {
@@ -42,38 +81,78 @@ Status Session::Fail(Status status, const char* what) {
   return status;
 }
 
+Status Session::Break(Status status, const char* what) {
+  broken_ = status;
+  return Fail(status, what);
+}
+
+Status Session::MayPush(const char* after_finish) {
+  if (broken_ != Status::kOk) return broken_;
+  return finished_ ? Fail(Status::kWrongOrder, after_finish) : Status::kOk;
+}
+
+// Whether the clip stays within its limit when something from start_us to end_us is added.
+bool Session::InRange(int64_t start_us, int64_t end_us) const {
+  if (!limited_) return true;
+  int64_t first_us = start_us, last_us = end_us;
+  if (range_fixed_) {
+    first_us = first_index_ * kPeriodUs;
+  } else {
+    if (grid_.started()) first_us = std::min(first_us, grid_.first_index() * kPeriodUs);
+    if (sound_.started()) first_us = std::min(first_us, sound_.start_us());
+  }
+  if (grid_.started()) last_us = std::max(last_us, grid_.last_time_us());
+  if (sound_.started()) last_us = std::max(last_us, AudioEnd() * kPeriodUs);
+  return last_us - first_us <= options_.max_duration_s * kSecondUs;
+}
+
 Status Session::PushFrame(const Image& image, int64_t t_us) {
-  if (finished_) return Fail(Status::kWrongOrder, "a frame came after finish");
+  const Status may = MayPush("a frame came after finish: reset the session, or make a new one");
+  if (may != Status::kOk) return may;
   const Status valid = Validate(image);
   if (valid != Status::kOk) return Fail(valid, "the frame's size, planes, strides or rotation are impossible");
   if (t_us < -kLatestUs || t_us > kLatestUs) return Fail(Status::kLimit, "the frame's time is beyond 24 hours");
-  std::vector<FrameGrid::Cell> cells;
-  grid_.Push(t_us, &cells);
-  Status status = TakeCells(cells);
+  if (!held_[0].Fits(image)) return Fail(Status::kLimit, "the frame is larger than max_frame_bytes");
+  // Once it has begun, a stream's times only go forward.
+  const int64_t placed_us = grid_.started() ? std::max(t_us, grid_.last_time_us() + 1) : t_us;
+  if (!InRange(placed_us, placed_us))
+    return Fail(Status::kLimit, "the clip is longer than max_duration_s: finish and reset");
+  grid_.Push(t_us);
+  const Status status = TakeCells();
   if (status != Status::kOk) return status;
   held_[newest_].Store(image);
   return ScoreReadyWindows();
 }
 
-Status Session::PushAudio(const float* samples, size_t count, int32_t rate_hz, int64_t t_us) {
-  if (finished_) return Fail(Status::kWrongOrder, "sound came after finish");
-  if (samples == nullptr && count > 0) return Fail(Status::kInvalidArgument, "samples is null");
+Status Session::PushAudio(const Pcm& pcm, int64_t t_us) {
+  const Status may = MayPush("sound came after finish: reset the session, or make a new one");
+  if (may != Status::kOk) return may;
+  if (pcm.samples == nullptr && pcm.count > 0) return Fail(Status::kInvalidArgument, "samples is null");
   if (t_us < -kLatestUs || t_us > kLatestUs) return Fail(Status::kLimit, "the sound's time is beyond 24 hours");
-  const Status status = sound_.Push(samples, count, rate_hz, t_us);
-  if (status != Status::kOk)
+  const int64_t placed_us = sound_.started() ? std::max(t_us, sound_.start_us()) : t_us;
+  if (pcm.rate_hz > 0 && !InRange(placed_us, SoundLine::EndUs(pcm, t_us))) {
+    return Fail(Status::kLimit, "the clip is longer than max_duration_s: finish and reset");
+  }
+  Status status = sound_.Begin(pcm, t_us);
+  if (status != Status::kOk) {
     return Fail(status, "the sample rate changed or is outside 4 to 192 kHz, or a gap is too long");
-  return ScoreReadyWindows();
+  }
+  // What a piece makes is used before the next: sound that runs far ahead must not pile up.
+  for (bool more = true; more && status == Status::kOk;) {
+    status = sound_.Feed(pcm, &more);
+    if (status == Status::kOk) status = ScoreReadyWindows();
+  }
+  return status;
 }
 
-std::vector<Event> Session::Poll() {
-  std::vector<Event> events;
-  events.swap(events_);
-  return events;
+Status Session::Warn(std::string_view warning) {
+  if (finished_) return Fail(Status::kWrongOrder, "a warning came after finish");
+  return verdict_.warnings.Add(warning) ? Status::kOk : Fail(Status::kLimit, "there is no room for more warnings");
 }
 
-Status Session::TakeCells(const std::vector<FrameGrid::Cell>& cells) {
-  for (const FrameGrid::Cell& cell : cells) {
-    Status status = Status::kOk;
+Status Session::TakeCells() {
+  Status status = Status::kOk;
+  for (FrameGrid::Cell cell; status == Status::kOk && grid_.Take(&cell);) {
     if (cell.frame < 0) {
       status = Settle();
       MarkLost(cell.index);
@@ -82,68 +161,86 @@ Status Session::TakeCells(const std::vector<FrameGrid::Cell>& cells) {
     } else if (!waiting_cells_.empty()) {
       waiting_cells_.push_back(cell.index);
     } else {
-      Record(cell.index, faces_);
+      status = Record(cell.index, faces_);
     }
-    if (status != Status::kOk) return status;
   }
-  return Status::kOk;
+  return status;
 }
 
 Status Session::Look(const FrameGrid::Cell& cell) {
-  std::vector<FaceFrame> waited;
   bool waits = false;
-  const Status status = finder_->Update(held_[newest_].image(), cell.index, &waited, &faces_, &waits);
-  if (status != Status::kOk) return Fail(status, "a face network failed to run");
+  Status status = finder_.Update(held_[newest_].image(), cell.index, &waited_, &faces_, &waits);
+  if (status != Status::kOk) return Break(status, "a face network failed to run: reset the session");
   seen_frame_ = cell.frame;
-  RecordWaiting(waited);
-  if (waits) {
-    waiting_cells_.push_back(cell.index);
-    newest_ = 1 - newest_;
-  } else {
-    Record(cell.index, faces_);
-  }
+  status = RecordWaiting(waited_);
+  if (status != Status::kOk || !waits) return status != Status::kOk ? status : Record(cell.index, faces_);
+  waiting_cells_.push_back(cell.index);
+  newest_ = 1 - newest_;
   return Status::kOk;
 }
 
 Status Session::Settle() {
   if (waiting_cells_.empty()) return Status::kOk;
-  const Status status = finder_->Settle(&faces_);
-  if (status != Status::kOk) return Fail(status, "a face network failed to run");
-  RecordWaiting(faces_);
+  const Status status = finder_.Settle(&faces_);
+  if (status != Status::kOk) return Break(status, "a face network failed to run: reset the session");
+  return RecordWaiting(faces_);
+}
+
+Status Session::RecordWaiting(const FaceList& faces) {
+  Status status = Status::kOk;
+  for (size_t i = 0; i < waiting_cells_.size() && status == Status::kOk; ++i) status = Record(waiting_cells_[i], faces);
+  waiting_cells_.clear();
+  return status;
+}
+
+Status Session::Record(int64_t index, const FaceList& faces) {
+  MarkLost(index);
+  for (size_t i = 0; i < faces.size(); ++i) {
+    const FaceFrame& face = faces[i];
+    Track* track = TrackOf(face.track, index);
+    if (track == nullptr) continue;
+    track->facts.last_index = index;
+    ++track->facts.frames;
+    track->facts.eye_distance_sum += face.quality.eye_distance_px;
+    track->facts.yaw_sum += std::abs(face.quality.yaw);
+    track->facts.sharpness_sum += face.quality.sharpness;
+    track->facts.brightness_sum += face.quality.brightness;
+    if (options_.extract) {
+      Extract(index, face);
+    } else if (!history_.Append(&track->history, index, face)) {
+      return Break(Status::kLimit, "more faces are waiting to be judged than there is room for: reset the session");
+    }
+  }
   return Status::kOk;
 }
 
-void Session::RecordWaiting(const std::vector<FaceFrame>& faces) {
-  for (const int64_t index : waiting_cells_) Record(index, faces);
-  waiting_cells_.clear();
+Session::Track* Session::TrackOf(int32_t id, int64_t index) {
+  const auto before = [](const Track& track, int32_t wanted) { return track.facts.id < wanted; };
+  auto found = std::lower_bound(tracks_.begin(), tracks_.end(), id, before);
+  if (found != tracks_.end() && found->facts.id == id) return &*found;
+  if (!HasRoom(tracks_, 1)) {
+    if (!MakeRoomForTrack()) return nullptr;
+    found = std::lower_bound(tracks_.begin(), tracks_.end(), id, before);
+  }
+  Track fresh;
+  fresh.facts.id = id;
+  fresh.facts.first_index = index;
+  avg_event event = NewEvent(AVG_TRACK_FOUND, id);
+  event.start_us = event.end_us = index * kPeriodUs;
+  events_.Add(event);
+  return &*tracks_.insert(found, fresh);
 }
 
-void Session::Record(int64_t index, const std::vector<FaceFrame>& faces) {
-  MarkLost(index);
-  for (const FaceFrame& face : faces) {
-    const bool fresh = tracks_.find(face.track) == tracks_.end();
-    Track& track = tracks_[face.track];
-    if (fresh) {
-      track.facts.id = face.track;
-      track.facts.first_index = index;
-      Event found;
-      found.kind = Event::Kind::kTrackFound;
-      found.track = face.track;
-      found.start_us = found.end_us = index * kPeriodUs;
-      events_.push_back(found);
-    }
-    track.facts.last_index = index;
-    ++track.facts.frames;
-    track.facts.eye_distance_sum += face.quality.eye_distance_px;
-    track.facts.yaw_sum += std::abs(face.quality.yaw);
-    track.facts.sharpness_sum += face.quality.sharpness;
-    track.facts.brightness_sum += face.quality.brightness;
-    if (options_.extract) {
-      Extract(index, face);
-    } else {
-      track.history.emplace_back(index, face);
-    }
+bool Session::MakeRoomForTrack() {
+  auto shortest = tracks_.end();
+  for (auto track = tracks_.begin(); track != tracks_.end(); ++track) {
+    if (!track->lost || track->history.first != FaceHistory::kNone) continue;
+    if (shortest == tracks_.end() || track->facts.frames < shortest->facts.frames) shortest = track;
   }
+  if (shortest == tracks_.end()) return false;
+  tracks_.erase(shortest);
+  ++dropped_tracks_;
+  return true;
 }
 
 void Session::Extract(int64_t index, const FaceFrame& face) {
@@ -161,18 +258,31 @@ void Session::Extract(int64_t index, const FaceFrame& face) {
 }
 
 void Session::MarkLost(int64_t index) {
-  for (auto& [id, track] : tracks_) {
+  for (Track& track : tracks_) {
     if (track.lost || index - track.facts.last_index <= spec::face::track_lost_frames) continue;
     track.lost = true;
-    Event lost;
-    lost.kind = Event::Kind::kTrackLost;
-    lost.track = id;
-    lost.start_us = lost.end_us = (track.facts.last_index + 1) * kPeriodUs;
-    events_.push_back(lost);
+    avg_event event = NewEvent(AVG_TRACK_LOST, track.facts.id);
+    event.start_us = event.end_us = (track.facts.last_index + 1) * kPeriodUs;
+    events_.Add(event);
   }
 }
 
-Evidence Session::CollectEvidence() {
+void Session::AddWarnings() {
+  const auto warn = [&](int64_t count, std::string_view what) {
+    if (count == 0) return;
+    std::array<char, 128> text;
+    char* end = std::to_chars(text.data(), text.data() + 24, count).ptr;
+    end = std::copy(what.begin(), what.end(), end);
+    verdict_.warnings.Add({text.data(), static_cast<size_t>(end - text.data())});
+  };
+  warn(grid_.repaired(), " video timestamps did not move forward");
+  warn(sound_.gaps(), " gaps in the sound were filled with silence");
+  warn(sound_.overlaps(), " overlaps in the sound were dropped");
+  warn(sound_.replaced(), " samples were not finite numbers");
+  warn(dropped_tracks_, " faces that were seen briefly are left out");
+}
+
+Status Session::DecideAll() {
   Evidence evidence;
   evidence.expects_video = options_.expect_video;
   evidence.expects_audio = options_.expect_audio;
@@ -183,31 +293,32 @@ Evidence Session::CollectEvidence() {
       static_cast<double>(sound_.speech_frames() * spec::audio::hop_samples) / spec::audio::sample_rate_hz;
   evidence.bandwidth_hz = sound_.bandwidth_hz();
   evidence.loudness_dbfs = sound_.loudness_dbfs();
-  evidence.small_faces = finder_->small_faces();
-  for (const auto& [id, track] : tracks_) evidence.tracks.push_back(track.facts);
-  evidence.windows = windows_;
-  evidence.warnings = warnings_;
-  const auto warn = [&](int64_t count, const char* what) {
-    if (count > 0) evidence.warnings.push_back(std::to_string(count) + what);
-  };
-  warn(grid_.repaired(), " video timestamps did not move forward");
-  warn(sound_.gaps(), " gaps in the sound were filled with silence");
-  warn(sound_.overlaps(), " overlaps in the sound were dropped");
-  warn(sound_.replaced(), " samples were not finite numbers");
-  return evidence;
+  evidence.small_faces = finder_.small_faces();
+  for (const Track& track : tracks_) facts_.push_back(track.facts);
+  evidence.tracks = facts_.data();
+  evidence.track_count = facts_.size();
+  evidence.windows = windows_.data();
+  evidence.window_count = windows_.size();
+  AddWarnings();
+  const Status status = Decide(evidence, model_.calibration, &verdict_);
+  return status == Status::kOk ? status : Break(status, "the clip is longer than max_duration_s: reset the session");
 }
 
-Status Session::Finish(Verdict* verdict) {
+Status Session::Finish() {
   if (finished_) return Fail(Status::kWrongOrder, "finish was called twice");
-  std::vector<FrameGrid::Cell> cells;
-  grid_.Finish(&cells);
-  Status status = TakeCells(cells);
+  finished_ = true;
+  if (broken_ != Status::kOk) return broken_;
+  grid_.Finish();
+  Status status = TakeCells();
   if (status == Status::kOk) status = Settle();
   if (status == Status::kOk) status = sound_.Finish();
-  finished_ = true;
   if (status == Status::kOk) status = ScoreReadyWindows();
   if (status == Status::kOk && !options_.extract && range_fixed_) status = ScoreLastWindow();
-  if (status == Status::kOk) *verdict = Decide(CollectEvidence(), model_->calibration);
+  if (status == Status::kOk) {
+    live_.Finish();
+    status = DecideAll();
+  }
+  decided_ = status == Status::kOk;
   return status;
 }
 

@@ -2,16 +2,19 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <deque>
-#include <map>
-#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "clip/grid.h"
 #include "decide/decide.h"
+#include "decide/events.h"
+#include "decide/live.h"
 #include "engine/engine.h"
 #include "faces.h"
+#include "history.h"
+#include "memory.h"
+#include "model.h"
 #include "sound.h"
 #include "status.h"
 #include "video/image.h"
@@ -19,26 +22,19 @@
 
 namespace avg {
 
-// Opened once, immutable, shared by any number of sessions and threads.
-struct Model {
-  std::shared_ptr<const EngineProgram> detector, mesh, joint;
-  Calibration calibration;
-  ModelCard card;
-};
-
 struct SessionOptions {
   bool expect_video = true;
   bool expect_audio = true;
-  // Keep canvases, points and samples for training, and score nothing.
+  // Keep canvases, points and samples for training, on the heap, and score nothing.
   bool extract = false;
-};
-
-// What happened, in order; only appended to.
-struct Event {
-  enum class Kind : uint8_t { kTrackFound, kTrackLost, kWindowScored } kind = Kind::kWindowScored;
-  int32_t track = -1;
-  int64_t start_us = 0, end_us = 0;
-  PerHead<Score> scores{};  // calibrated, of the window alone
+  int32_t audio_rate_hz = 0;  // the only one; 0: any
+  size_t max_faces = AVG_MAX_FACES;
+  size_t max_events = 256;
+  // What there is room for in an arena. On the heap a clip may last a day, and frames and faces have no limit.
+  int64_t max_duration_s = 600;
+  size_t max_frame_bytes = 1920 * 1080 * 3 / 2;
+  size_t max_tracks = AVG_MAX_TRACKS;
+  size_t max_warning_bytes = AVG_MAX_WARNING_BYTES;
 };
 
 // One face over time, as training wants it. Rows are grid frames `indices`.
@@ -51,85 +47,109 @@ struct ExtractedTrack {
   std::vector<float> eye_distance;  // (n,) source pixels
 };
 
+// Runnable instances of a model's programs, for one session. They hold nothing of a clip.
+struct Networks {
+  Owned<Network> detector, mesh, joint;
+
+  // `with_joint`: for scoring, not only for extracting.
+  static Status Load(const Model& model, bool with_joint, Arena* arena, Networks* networks, std::string* error);
+};
+
 // The whole line after decoding, for one clip: timestamped frames and sound in, events and a verdict out. One thread
 // at a time. Any interleaving of the two streams whose lag stays below spec::window::stream_lag_frames gives the same
-// verdict, bit for bit.
+// verdict, bit for bit. In an arena all memory is taken when it is made; pushes, polls and Finish take none.
 class Session {
  public:
-  static Status Create(std::shared_ptr<const Model> model, const SessionOptions& options,
-                       std::unique_ptr<Session>* session, std::string* error);
+  // `model` and `networks` outlive the session.
+  Session(const Model& model, const Networks& networks, const SessionOptions& options, Arena* arena);
 
   // t_us: presentation time of the frame. The image is copied.
   Status PushFrame(const Image& image, int64_t t_us);
-  // Mono float32 in [-1, 1]; t_us: time of the first sample.
-  Status PushAudio(const float* samples, size_t count, int32_t rate_hz, int64_t t_us);
+  // t_us: time of the first sample.
+  Status PushAudio(const Pcm& pcm, int64_t t_us);
   // A sentence for the verdict's warnings, such as what the decoder had to repair.
-  void Warn(std::string warning) { warnings_.push_back(std::move(warning)); }
-  // Events since the last call.
-  std::vector<Event> Poll();
+  Status Warn(std::string_view warning);
+  // The oldest event that was not given yet.
+  bool Poll(avg_event* event) { return events_.Take(event); }
   // Ends both streams and decides. Only once.
-  Status Finish(Verdict* verdict);
+  Status Finish();
 
-  const ModelCard& card() const { return model_->card; }
+  bool decided() const { return decided_; }
+  const Verdict& verdict() const { return verdict_; }
+  const ModelCard& card() const { return model_.card; }
   const SoundLine& sound() const { return sound_; }
   std::vector<ExtractedTrack>& extracted() { return extracted_; }
-  const std::string& last_error() const { return error_; }
+  // Of the last failed call.
+  const char* error() const { return error_; }
 
  private:
+  // In the order of ids.
   struct Track {
     TrackFacts facts;
-    std::deque<std::pair<int64_t, FaceFrame>> history;  // by grid index
-    std::array<float, 2> last_lips{};                   // inner lip opening and width of the previous frame
+    FaceHistory::List history;
+    std::array<float, 2> last_lips{};  // inner lip opening and width of the previous frame
     int64_t last_lips_index = -2;
     bool lost = false;
   };
 
-  Session(std::shared_ptr<const Model> model, const SessionOptions& options);
-  static bool FitsSpec(const Network& joint);
   Status Fail(Status status, const char* what);
-  Status TakeCells(const std::vector<FrameGrid::Cell>& cells);
+  // Fails for good: what follows would be judged on half of the evidence.
+  Status Break(Status status, const char* what);
+  Status MayPush(const char* after_finish);
+  bool InRange(int64_t start_us, int64_t end_us) const;
+  Status TakeCells();
   Status Look(const FrameGrid::Cell& cell);
   Status Settle();
-  void RecordWaiting(const std::vector<FaceFrame>& faces);
-  void Record(int64_t index, const std::vector<FaceFrame>& faces);
+  Status RecordWaiting(const FaceList& faces);
+  Status Record(int64_t index, const FaceList& faces);
+  Track* TrackOf(int32_t id, int64_t index);
+  bool MakeRoomForTrack();
   void Extract(int64_t index, const FaceFrame& face);
   void MarkLost(int64_t index);
   bool RangeKnown() const;
   int64_t VideoEnd() const;
   int64_t AudioEnd() const;
+  bool Reached(int64_t end) const;
   Status ScoreReadyWindows();
   Status ScoreLastWindow();
   Status ScoreWindow(int64_t first);
-  Status RunWindow(int64_t first, Track* track, bool sound);
+  Status RunWindow(int64_t first, const Track* track, bool sound);
   bool PackSound(int64_t first, bool* speech);
   bool PackFaces(const Track& track, int64_t first);
   void CountLips(int64_t from, int64_t until);
-  void Forget(int64_t before);
-  Evidence CollectEvidence();
+  void Forget();
+  Status DecideAll();
+  void AddWarnings();
 
-  std::shared_ptr<const Model> model_;
-  SessionOptions options_;
-  std::unique_ptr<FaceFinder> finder_;
-  std::unique_ptr<Network> joint_;
+  const Model& model_;
+  Network* const joint_;
+  const SessionOptions options_;
+  const bool limited_;  // in an arena
+  FaceFinder finder_;
   FrameGrid grid_;
   SoundLine sound_;
   // The newest frame, and the one before it while its faces wait for the next mesh.
   std::array<StoredImage, 2> held_;
   size_t newest_ = 0;
-  std::vector<int64_t> waiting_cells_;  // that show the frame that waits
-  int64_t seen_frame_ = -1;             // running number of the frame that faces_ belongs to
-  std::vector<FaceFrame> faces_;
-  std::map<int32_t, Track> tracks_;
+  Vector<int64_t> waiting_cells_;  // that show the frame that waits
+  int64_t seen_frame_ = -1;        // running number of the frame that faces_ belongs to
+  FaceList faces_, waited_;
+  Vector<Track> tracks_;
+  FaceHistory history_;
+  int64_t dropped_tracks_ = 0;
   std::vector<ExtractedTrack> extracted_;
   bool range_fixed_ = false;
   int64_t first_index_ = 0;  // of the clip, on the grid
   int64_t next_window_ = 0;  // first index of the next regular window
   int64_t motion_end_ = 0;   // lips were compared with speech up to here
-  std::vector<WindowScore> windows_;
-  std::vector<Event> events_;
-  std::vector<std::string> warnings_;
-  bool finished_ = false;
-  std::string error_;
+  Vector<WindowScore> windows_;
+  EventQueue events_;
+  LiveSegments live_;
+  Vector<TrackFacts> facts_;  // of all tracks, for the decision
+  Verdict verdict_;
+  bool finished_ = false, decided_ = false;
+  Status broken_ = Status::kOk;
+  const char* error_ = "";
 };
 
 }  // namespace avg

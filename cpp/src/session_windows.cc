@@ -6,6 +6,7 @@
 #include "audio/window_audio.h"
 #include "clip/window.h"
 #include "floor_div.h"
+#include "programs.h"
 #include "session.h"
 
 namespace avg {
@@ -23,8 +24,9 @@ constexpr int64_t kLeastSpeechFrames = 25;
 // Frames left over after the last regular window that are worth one more.
 constexpr int64_t kLeastTail = 6;
 
-enum Input : size_t { kFaceInput, kMouthInput, kMotionInput, kMelInput, kLinearInput, kInputs };
-enum Output : size_t { kWindowLogits, kStepLogits, kLipEmbedding, kVoiceEmbedding, kOutputs };
+// In the order of programs::kJointIn and kJointOut.
+enum Input : size_t { kFaceInput, kMouthInput, kMotionInput, kMelInput, kLinearInput };
+enum Output : size_t { kWindowLogits, kStepLogits, kLipEmbedding, kVoiceEmbedding };
 
 std::array<float, 2> Lips(const FaceFrame& face) {
   const auto& points = face.canvas_points;
@@ -39,23 +41,6 @@ std::array<float, 2> Lips(const FaceFrame& face) {
 
 }  // namespace
 
-bool Session::FitsSpec(const Network& network) {
-  constexpr size_t kSide = spec::video::canvas_px, kMouth = spec::video::mouth_px;
-  constexpr size_t kLooks = spec::window::frames / spec::video::face_every;
-  constexpr size_t kEmbedding = spec::embedding_dims * static_cast<size_t>(kFrames);
-  const size_t inputs[kInputs] = {kLooks * 4 * kSide * kSide, kFrames * kMouth * kMouth, spec::motion::dims * kFrames,
-                                  spec::audio::mel_bands * kWindowMel, spec::audio::linear_bands * kWindowMel};
-  const size_t outputs[kOutputs] = {kHeads, kHeads * kSteps, kEmbedding, kEmbedding};
-  if (network.inputs() != kInputs || network.outputs() != kOutputs) return false;
-  for (size_t i = 0; i < kInputs; ++i) {
-    if (network.input_size(i) != inputs[i]) return false;
-  }
-  for (size_t i = 0; i < kOutputs; ++i) {
-    if (network.output_size(i) != outputs[i]) return false;
-  }
-  return true;
-}
-
 int64_t Session::VideoEnd() const { return waiting_cells_.empty() ? grid_.next_index() : waiting_cells_.front(); }
 
 int64_t Session::AudioEnd() const { return FloorDiv(sound_.end() - kMelOffset, kPerFrame); }
@@ -69,6 +54,16 @@ bool Session::RangeKnown() const {
   return audio && sound_.end() - sound_.begin() > kPerFrame * (kFrames + spec::window::stream_lag_frames);
 }
 
+bool Session::Reached(int64_t end) const {
+  const int64_t patience = end + spec::window::stream_lag_frames;
+  const int64_t video = grid_.started() ? VideoEnd() : first_index_,
+                audio = sound_.started() ? AudioEnd() : first_index_;
+  if (finished_) return std::max(video, audio) >= end;
+  const bool video_there = !options_.expect_video || video >= end || audio >= patience;
+  const bool audio_there = !options_.expect_audio || audio >= end || video >= patience;
+  return video_there && audio_there && (video >= end || audio >= end);
+}
+
 Status Session::ScoreReadyWindows() {
   if (!range_fixed_) {
     if (!RangeKnown()) return Status::kOk;
@@ -80,37 +75,30 @@ Status Session::ScoreReadyWindows() {
     range_fixed_ = true;
   }
   if (options_.extract) return Status::kOk;
-  const auto reached = [&](int64_t end) {
-    const int64_t patience = end + spec::window::stream_lag_frames;
-    const int64_t video = grid_.started() ? VideoEnd() : first_index_,
-                  audio = sound_.started() ? AudioEnd() : first_index_;
-    if (finished_) return std::max(video, audio) >= end;
-    const bool video_there = !options_.expect_video || video >= end || audio >= patience;
-    const bool audio_there = !options_.expect_audio || audio >= end || video >= patience;
-    return video_there && audio_there && (video >= end || audio >= end);
-  };
-  while (reached(next_window_ + kFrames)) {
+  while (Reached(next_window_ + kFrames)) {
     const Status status = ScoreWindow(next_window_);
     if (status != Status::kOk) return status;
     CountLips(motion_end_, next_window_ + kStride);
     next_window_ += kStride;
-    Forget(std::min(next_window_, std::max(VideoEnd(), AudioEnd()) - kFrames));
   }
+  Forget();
   return Status::kOk;
 }
 
-void Session::Forget(int64_t before) {
-  for (auto& [id, track] : tracks_) {
-    auto& history = track.history;
-    while (!history.empty() && history.front().first < before) history.pop_front();
-  }
+// Lets go of what neither the next regular window nor the last one will look at.
+void Session::Forget() {
+  int64_t end = first_index_;
+  if (grid_.started()) end = std::max(end, VideoEnd());
+  if (sound_.started()) end = std::max(end, AudioEnd());
+  const int64_t before = std::min(next_window_, end - kFrames);
+  for (Track& track : tracks_) history_.Forget(&track.history, before);
   sound_.DiscardBefore(kPerFrame * before + kMelOffset);
 }
 
 void Session::CountLips(int64_t from, int64_t until) {
-  for (auto& [id, track] : tracks_) {
-    for (const auto& [index, face] : track.history) {
-      if (index < from || index >= until) continue;
+  for (Track& track : tracks_) {
+    history_.ForEach(track.history, [&](int64_t index, const FaceFrame& face) {
+      if (index < from || index >= until) return;
       const auto lips = Lips(face);
       if (index == track.last_lips_index + 1) {
         const double speed = std::abs(lips[0] - track.last_lips[0]) + 0.5 * std::abs(lips[1] - track.last_lips[1]);
@@ -120,7 +108,7 @@ void Session::CountLips(int64_t from, int64_t until) {
       }
       track.last_lips = lips;
       track.last_lips_index = index;
-    }
+    });
   }
   motion_end_ = until;
 }
@@ -140,11 +128,11 @@ bool Session::PackSound(int64_t first, bool* speech) {
 bool Session::PackFaces(const Track& track, int64_t first) {
   std::array<const FaceFrame*, kFrames> frames{};
   int64_t seen = 0;
-  for (const auto& [index, face] : track.history) {
-    if (index < first || index >= first + kFrames) continue;
+  history_.ForEach(track.history, [&](int64_t index, const FaceFrame& face) {
+    if (index < first || index >= first + kFrames) return;
     frames[static_cast<size_t>(index - first)] = &face;
     ++seen;
-  }
+  });
   const int64_t range_end = std::max(VideoEnd(), AudioEnd());
   // A clip shorter than a window must show the face in half of what there is, not of what is not.
   if (seen < std::min(kLeastFaceFrames, std::max<int64_t>((range_end - first) / 2, spec::window::minimum_frames / 2))) {
@@ -164,10 +152,11 @@ bool Session::PackFaces(const Track& track, int64_t first) {
   return true;
 }
 
-Status Session::RunWindow(int64_t first, Track* track, bool sound) {
+Status Session::RunWindow(int64_t first, const Track* track, bool sound) {
   const Status status = joint_->Run();
-  if (status != Status::kOk) return Fail(status, "the joint model failed to run");
-  WindowScore score;
+  if (status != Status::kOk) return Break(status, "the joint model failed to run: reset the session");
+  if (!HasRoom(windows_, 1)) return Break(Status::kLimit, "the clip is longer than max_duration_s: reset the session");
+  WindowScore& score = windows_.emplace_back();
   score.first_index = first;
   score.face = track != nullptr;
   score.speech = sound;
@@ -179,20 +168,19 @@ Status Session::RunWindow(int64_t first, Track* track, bool sound) {
     std::copy(steps + head * kSteps, steps + (head + 1) * kSteps, score.steps[head].begin());
   }
   if (score.face && sound) {
-    score.similarity = LagSimilarity(joint_->output(kLipEmbedding), joint_->output(kVoiceEmbedding),
-                                     spec::embedding_dims, static_cast<int>(kFrames));
+    score.similarity =
+        LagSimilarity(joint_->output(kLipEmbedding), joint_->output(kVoiceEmbedding), spec::embedding_dims);
   }
-  Event event;
-  event.track = score.track;
+  avg_event event = NewEvent(AVG_WINDOW_SCORED, score.track);
   event.start_us = first * kPeriodUs;
   event.end_us = (first + kFrames) * kPeriodUs;
-  const Calibration& calibration = model_->calibration;
+  const Calibration& calibration = model_.calibration;
   for (size_t head = 0; head < kHeads; ++head) {
     if (!score.Judged(head)) continue;
-    event.scores[head] = 1 / (1 + std::exp(-(calibration.scale[head] * score.logits[head] + calibration.bias[head])));
+    event.scores[head] = Sigmoid(calibration.scale[head] * score.logits[head] + calibration.bias[head]);
   }
-  events_.push_back(event);
-  windows_.push_back(score);
+  events_.Add(event);
+  live_.Add(score);
   return Status::kOk;
 }
 
@@ -200,7 +188,7 @@ Status Session::ScoreWindow(int64_t first) {
   bool speech = false;
   const bool sound = PackSound(first, &speech);
   bool any_face = false;
-  for (auto& [id, track] : tracks_) {
+  for (const Track& track : tracks_) {
     if (!PackFaces(track, first)) continue;
     any_face = true;
     const Status status = RunWindow(first, &track, sound && speech);

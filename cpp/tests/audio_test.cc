@@ -24,7 +24,7 @@ TEST(ResamplerIsIndependentOfChunks) {
   for (const int32_t rate : {4000, 8000, 22057, 44100, 48000, 192000}) {
     const auto tone = Tone(5000, 0.05);
     avg::Resampler whole(rate), pieces(rate);
-    std::vector<float> a, b;
+    avg::Vector<float> a, b;
     CHECK(whole.Push(tone.data(), tone.size(), &a) == Status::kOk);
     for (size_t at = 0; at < tone.size(); at += 37) {
       CHECK(pieces.Push(tone.data() + at, std::min<size_t>(37, tone.size() - at), &b) == Status::kOk);
@@ -37,7 +37,7 @@ TEST(ResamplerIsIndependentOfChunks) {
 }
 
 TEST(ImpossibleRatesAreRefused) {
-  std::vector<float> out;
+  avg::Vector<float> out;
   const float sample = 0;
   for (const int32_t rate : {-1, 0, 3999, 192001, std::numeric_limits<int32_t>::max()}) {
     avg::Resampler resampler(rate);
@@ -58,13 +58,22 @@ TEST(BrokenSamplesDoNotSpread) {
   CHECK(mel.frame(mel.end()) == nullptr && mel.frame(mel.begin() - 1) == nullptr);
 }
 
+namespace {
+Status Push(avg::SoundLine* line, const std::vector<float>& samples, size_t count, int32_t rate_hz, int64_t t_us) {
+  const avg::Pcm pcm{samples.data(), count, rate_hz};
+  Status status = line->Begin(pcm, t_us);
+  for (bool more = true; more && status == Status::kOk;) status = line->Feed(pcm, &more);
+  return status;
+}
+}  // namespace
+
 TEST(SoundLineFillsGapsAndDropsOverlaps) {
   const auto tone = Tone(16000, 0.02);
-  avg::SoundLine line(true);
-  CHECK(line.Push(tone.data(), tone.size(), 16000, -500'000) == Status::kOk);
-  CHECK(line.Push(tone.data(), tone.size(), 16000, 1'000'000) == Status::kOk);  // half a second missing
-  CHECK(line.Push(tone.data(), tone.size(), 16000, 1'500'000) == Status::kOk);  // half a second twice
-  CHECK(line.Push(tone.data(), 10, 8000, 2'500'000) == Status::kInvalidArgument);
+  avg::SoundLine line({nullptr, 0, true});
+  CHECK(Push(&line, tone, tone.size(), 16000, -500'000) == Status::kOk);
+  CHECK(Push(&line, tone, tone.size(), 16000, 1'000'000) == Status::kOk);  // half a second missing
+  CHECK(Push(&line, tone, tone.size(), 16000, 1'500'000) == Status::kOk);  // half a second twice
+  CHECK(Push(&line, tone, 10, 8000, 2'500'000) == Status::kInvalidArgument);
   CHECK(line.Finish() == Status::kOk);
   CHECK(line.gaps() == 1 && line.overlaps() == 1);
   CHECK(line.first_sample() == -8000);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "decide/decide.h"
 
+#include <string>
+#include <vector>
+
 #include "check.h"
 
 namespace {
@@ -27,69 +30,84 @@ avg::WindowScore Window(int64_t first, float video, float audio, bool face, bool
   return score;
 }
 
-avg::Evidence Clip(int64_t frames) {
+// Evidence with the lists that it points into.
+struct Clip {
+  explicit Clip(int64_t frames) {
+    evidence.expects_video = evidence.expects_audio = true;
+    evidence.end_index = frames;
+    evidence.speech_s = 2;
+    avg::TrackFacts track;
+    track.frames = frames;
+    track.last_index = frames - 1;
+    track.eye_distance_sum = 40.0 * static_cast<double>(frames);
+    tracks.push_back(track);
+  }
+
+  avg::Verdict Decide() {
+    evidence.tracks = tracks.data();
+    evidence.track_count = tracks.size();
+    evidence.windows = windows.data();
+    evidence.window_count = windows.size();
+    avg::Verdict verdict(nullptr, 0, 0, 0);
+    CHECK(avg::Decide(evidence, Plain(), &verdict) == avg::Status::kOk);
+    return verdict;
+  }
+
   avg::Evidence evidence;
-  evidence.expects_video = evidence.expects_audio = true;
-  evidence.end_index = frames;
-  evidence.speech_s = 2;
-  avg::TrackFacts track;
-  track.frames = frames;
-  track.last_index = frames - 1;
-  track.eye_distance_sum = 40.0 * static_cast<double>(frames);
-  evidence.tracks.push_back(track);
-  return evidence;
-}
+  std::vector<avg::TrackFacts> tracks;
+  std::vector<avg::WindowScore> windows;
+};
 
 }  // namespace
 
 TEST(EitherStreamAloneMakesAClipFake) {
   for (const bool picture : {true, false}) {
-    avg::Evidence evidence = Clip(48);
-    evidence.windows.push_back(Window(0, picture ? 4.f : -4.f, picture ? -4.f : 4.f, true, true));
-    const avg::Verdict verdict = avg::Decide(evidence, Plain());
+    Clip clip(48);
+    clip.windows.push_back(Window(0, picture ? 4.f : -4.f, picture ? -4.f : 4.f, true, true));
+    const avg::Verdict verdict = clip.Decide();
     CHECK(verdict.label == avg::Label::kFake);
     CHECK(verdict.segments.size() == 1);
-    CHECK(verdict.segments[0].head == (picture ? avg::kVideo : avg::kAudio));
+    CHECK(verdict.segments[0].head == (picture ? AVG_VIDEO : AVG_AUDIO));
     CHECK(verdict.segments[0].end_us == 48 * 40'000);
   }
 }
 
 TEST(NothingSeenIsInconclusiveWithReasons) {
-  avg::Evidence evidence = Clip(100);
-  evidence.tracks.clear();
-  evidence.speech_s = 0;
-  const avg::Verdict verdict = avg::Decide(evidence, Plain());
+  Clip clip(100);
+  clip.tracks.clear();
+  clip.evidence.speech_s = 0;
+  const avg::Verdict verdict = clip.Decide();
   CHECK(verdict.label == avg::Label::kInconclusive);
   CHECK(!verdict.overall);
-  CHECK(verdict.reasons == (std::vector<std::string>{"no_face", "no_speech"}));
+  CHECK(verdict.reasons == (AVG_REASON_NO_FACE | AVG_REASON_NO_SPEECH));
 }
 
 TEST(AFaceThatWasNotSeenIsNotCalledRealOnTheVoiceAlone) {
-  avg::Evidence evidence = Clip(100);
-  evidence.tracks.clear();
-  evidence.windows.push_back(Window(0, 0, -4, false, true));
-  CHECK(avg::Decide(evidence, Plain()).label == avg::Label::kInconclusive);
-  evidence.expects_video = false;
-  CHECK(avg::Decide(evidence, Plain()).label == avg::Label::kReal);
+  Clip clip(100);
+  clip.tracks.clear();
+  clip.windows.push_back(Window(0, 0, -4, false, true));
+  CHECK(clip.Decide().label == avg::Label::kInconclusive);
+  clip.evidence.expects_video = false;
+  CHECK(clip.Decide().label == avg::Label::kReal);
 }
 
 TEST(ShortClipsAreNotJudged) {
-  avg::Evidence evidence = Clip(10);
-  evidence.windows.push_back(Window(0, 9, 9, true, true));
-  const avg::Verdict verdict = avg::Decide(evidence, Plain());
-  CHECK(verdict.reasons == std::vector<std::string>{"too_short"});
+  Clip clip(10);
+  clip.windows.push_back(Window(0, 9, 9, true, true));
+  const avg::Verdict verdict = clip.Decide();
+  CHECK(verdict.reasons == AVG_REASON_TOO_SHORT);
   CHECK(!verdict.overall && verdict.segments.empty());
 }
 
 TEST(TheSpeakingFaceIsThePrimaryOne) {
-  avg::Evidence evidence = Clip(100);
-  evidence.tracks.push_back(evidence.tracks[0]);
-  evidence.tracks[1].id = 1;
-  evidence.tracks[1].motion_in_speech = 10;
-  evidence.tracks[1].speech_frames = 10;
-  evidence.tracks[1].silence_frames = 10;
-  const avg::Verdict verdict = avg::Decide(evidence, Plain());
-  CHECK(!verdict.tracks[0].primary && verdict.tracks[1].primary);
+  Clip clip(100);
+  clip.tracks.push_back(clip.tracks[0]);
+  clip.tracks[1].id = 1;
+  clip.tracks[1].motion_in_speech = 10;
+  clip.tracks[1].speech_frames = 10;
+  clip.tracks[1].silence_frames = 10;
+  const avg::Verdict verdict = clip.Decide();
+  CHECK(verdict.tracks[0].primary == 0 && verdict.tracks[1].primary == 1);
 }
 
 TEST(OffsetIsTheLagOfTheBestMatch) {
@@ -104,16 +122,21 @@ TEST(OffsetIsTheLagOfTheBestMatch) {
     for (int t = 5; t < kFrames; ++t)
       voice[static_cast<size_t>(d * kFrames + t)] = lips[static_cast<size_t>(d * kFrames + t - 5)];
   }
-  const auto similarity = avg::LagSimilarity(lips.data(), voice.data(), kDims, kFrames);
+  const auto similarity = avg::LagSimilarity(lips.data(), voice.data(), kDims);
   size_t best = 0;
   for (size_t i = 1; i < similarity.size(); ++i) best = similarity[i] > similarity[best] ? i : best;
   CHECK(best == avg::kLags + 5);
 }
 
 TEST(JsonEscapesWhatItIsGiven) {
-  avg::Verdict verdict;
-  verdict.warnings = {"a \"quoted\" \\ line\nbreak"};
-  const std::string json = avg::ToJson(verdict, {"id\t", "licence", "engine"});
+  avg::Verdict verdict(nullptr, 0, 0, 0);
+  verdict.warnings.Add("a \"quoted\" \\ line\nbreak");
+  const avg::ModelCard card{"id\t", "licence", "engine"};
+  std::string json(avg::WriteJson(verdict, card, nullptr, 0), ' ');
+  CHECK(avg::WriteJson(verdict, card, json.data(), json.size()) == json.size());
   CHECK(json.find("a \\\"quoted\\\" \\\\ line\\u000abreak") != std::string::npos);
   CHECK(json.find("id\\u0009") != std::string::npos);
+  std::string cut(20, '#');
+  CHECK(avg::WriteJson(verdict, card, cut.data(), 10) == json.size());
+  CHECK(cut == json.substr(0, 10) + "##########");
 }

@@ -69,14 +69,28 @@ void Power(const float* __restrict re, const float* __restrict im, float* __rest
 
 }  // namespace
 
-LogMel::LogMel(int64_t first_sample)
-    : rows_begin_(FloorDiv(first_sample, kHop)), begin_(rows_begin_), end_(rows_begin_), next_sample_(first_sample) {
+LogMel::LogMel(int64_t first_sample, Arena* arena, size_t max_rows, size_t max_push)
+    : window_(arena),
+      triangles_(arena),
+      weights_(arena),
+      samples_(arena),
+      rows_(arena),
+      rows_begin_(FloorDiv(first_sample, kHop)),
+      begin_(rows_begin_),
+      end_(rows_begin_),
+      next_sample_(first_sample) {
+  // Two windows are held at most, and a group of frames is read in full.
+  samples_.reserve(std::min(max_push, kBlock) + 4 * kWindow + kLanes * kHop);
+  // Up to half of the rows may be discarded but not moved yet.
+  rows_.reserve(2 * max_rows * kRow);
   samples_.assign(first_sample - begin_ * kHop + kLead, 0.0f);
   Design();
 }
 
 void LogMel::Design() {
   window_.resize(kWindow);
+  triangles_.reserve(kMel);
+  weights_.reserve(2 * kBins);  // each bin lies in two triangles at most
   double sum = 0.0;
   for (int n = 0; n < kWindow; ++n) sum += 0.5 - 0.5 * std::cos(2.0 * kPi * n / kWindow);
   for (int n = 0; n < kWindow; ++n) {
@@ -113,7 +127,7 @@ Status LogMel::Finish() {
   if (finished_) return Status::kWrongOrder;
   finished_ = true;
   if (any_) Analyse(FloorDiv(next_sample_ - 1, kHop) + 1);
-  samples_ = {};
+  samples_.clear();
   return Status::kOk;
 }
 

@@ -2,10 +2,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "audio/fft.h"
 #include "avg_spec.h"
+#include "memory.h"
 #include "status.h"
 
 namespace avg {
@@ -27,8 +27,9 @@ class LogMel {
   static constexpr int kLinear = spec::audio::linear_bands;
   static constexpr int kRow = kMel + kLinear;  // one frame: mel bands, then linear bands
 
-  // `first_sample`: clock index of the first pushed sample, between +-2^60.
-  explicit LogMel(int64_t first_sample = 0);
+  // `first_sample`: clock index of the first pushed sample, between +-2^60. In an arena there is room for `max_rows`
+  // rows that are held and pushes of `max_push` samples.
+  explicit LogMel(int64_t first_sample = 0, Arena* arena = nullptr, size_t max_rows = 0, size_t max_push = 0);
 
   // kWrongOrder after Finish.
   Status Push(const float* in, size_t count);
@@ -57,11 +58,11 @@ class LogMel {
   void Bands(const float* power, float* bands) const;
 
   Fft fft_;
-  std::vector<float> window_;
-  std::vector<Triangle> triangles_;
-  std::vector<float> weights_;
-  std::vector<float> samples_;  // starts at the window of frame end_
-  std::vector<float> rows_;     // starts at frame rows_begin_ <= begin_
+  Vector<float> window_;
+  Vector<Triangle> triangles_;
+  Vector<float> weights_;
+  Vector<float> samples_;  // starts at the window of frame end_
+  Vector<float> rows_;     // starts at frame rows_begin_ <= begin_
   int64_t rows_begin_;
   int64_t begin_;
   int64_t end_;

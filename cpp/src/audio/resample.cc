@@ -46,7 +46,7 @@ float Dot(const float* __restrict a, const float* __restrict b, int count) {
 
 }  // namespace
 
-Resampler::Resampler(int32_t rate_hz) {
+Resampler::Resampler(int32_t rate_hz, Arena* arena) : table_(arena), buffer_(arena) {
   if (rate_hz < kMinRateHz || rate_hz > kMaxRateHz) {
     status_ = Status::kInvalidArgument;
     return;
@@ -71,23 +71,26 @@ void Resampler::Design(int32_t rate_hz) {
   table_.assign(static_cast<size_t>(phases_ + 1) * taps_, 0.0f);
   for (int row = 0; row <= phases_; ++row) FillRow(row, nyquist - 0.5 * transition, half_width);
   buffer_first_ = 1 - taps_ / 2;
+  // What is left of earlier blocks is less than two windows, and Finish adds one.
+  buffer_.reserve(kBlock + 3 * static_cast<size_t>(taps_));
   buffer_.assign(taps_ / 2 - 1, 0.0f);
 }
 
 void Resampler::FillRow(int row, double cutoff, double half_width) {
   const double fraction = static_cast<double>(row) / phases_;
   const double beta = KaiserBeta();
-  std::vector<double> taps(taps_);
-  for (int i = 0; i < taps_; ++i) {
+  const auto tap = [&](int i) {
     const double t = i - (taps_ / 2 - 1) - fraction;
     const double u = t / half_width;
     const double window = u * u < 1.0 ? BesselI0(beta * std::sqrt(1.0 - u * u)) : 0.0;
-    taps[i] = window * Sinc(2.0 * cutoff * t);
-  }
+    return window * Sinc(2.0 * cutoff * t);
+  };
   // Unit gain at 0 Hz in every phase, or a constant input would come out with a faint tone.
-  const double gain = 1.0 / std::accumulate(taps.begin(), taps.end(), 0.0);
+  double sum = 0.0;
+  for (int i = 0; i < taps_; ++i) sum += tap(i);
+  const double gain = 1.0 / sum;
   float* to = table_.data() + static_cast<size_t>(row) * taps_;
-  for (int i = 0; i < taps_; ++i) to[i] = static_cast<float>(gain * taps[i]);
+  for (int i = 0; i < taps_; ++i) to[i] = static_cast<float>(gain * tap(i));
 }
 
 float Resampler::At(int64_t centre, int64_t remainder) const {
@@ -101,7 +104,7 @@ float Resampler::At(int64_t centre, int64_t remainder) const {
 }
 
 // Computes outputs below `limit` whose taps all lie in the buffer, then drops what is used up.
-void Resampler::Produce(int64_t limit, std::vector<float>* out) {
+void Resampler::Produce(int64_t limit, Vector<float>* out) {
   const int64_t end = buffer_first_ + static_cast<int64_t>(buffer_.size());
   for (; produced_ < limit; ++produced_) {
     const int64_t centre = produced_ * down_ / up_;
@@ -114,7 +117,7 @@ void Resampler::Produce(int64_t limit, std::vector<float>* out) {
   buffer_first_ += drop;
 }
 
-Status Resampler::Push(const float* in, size_t count, std::vector<float>* out) {
+Status Resampler::Push(const float* in, size_t count, Vector<float>* out) {
   if (status_ != Status::kOk) return status_;
   received_ += static_cast<int64_t>(count);
   if (taps_ == 0) {
@@ -129,7 +132,7 @@ Status Resampler::Push(const float* in, size_t count, std::vector<float>* out) {
   return Status::kOk;
 }
 
-Status Resampler::Finish(std::vector<float>* out) {
+Status Resampler::Finish(Vector<float>* out) {
   if (status_ != Status::kOk) return status_;
   status_ = Status::kWrongOrder;
   if (taps_ == 0) return Status::kOk;

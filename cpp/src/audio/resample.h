@@ -2,8 +2,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
+#include "memory.h"
 #include "status.h"
 
 namespace avg {
@@ -22,13 +22,16 @@ class Resampler {
   static constexpr int32_t kMinRateHz = 4000;
   static constexpr int32_t kMaxRateHz = 192000;
 
-  // A rate outside kMinRateHz..kMaxRateHz makes every later call answer kInvalidArgument.
-  explicit Resampler(int32_t rate_hz);
+  // Of all rates, this one needs the most memory.
+  static constexpr int32_t kLargestHz = 142528;
+
+  // A rate outside kMinRateHz..kMaxRateHz makes every later call answer kInvalidArgument. Takes all its memory here.
+  explicit Resampler(int32_t rate_hz, Arena* arena = nullptr);
 
   // Appends to `out` what can be computed so far. kWrongOrder after Finish.
-  Status Push(const float* in, size_t count, std::vector<float>* out);
+  Status Push(const float* in, size_t count, Vector<float>* out);
   // Appends the rest.
-  Status Finish(std::vector<float>* out);
+  Status Finish(Vector<float>* out);
 
   int64_t samples_in() const { return received_; }
   int64_t samples_out() const { return produced_; }
@@ -37,7 +40,7 @@ class Resampler {
  private:
   void Design(int32_t rate_hz);
   void FillRow(int row, double cutoff, double half_width);
-  void Produce(int64_t limit, std::vector<float>* out);
+  void Produce(int64_t limit, Vector<float>* out);
   float At(int64_t centre, int64_t remainder) const;
 
   Status status_ = Status::kOk;
@@ -45,9 +48,9 @@ class Resampler {
   int64_t down_ = 1;
   int taps_ = 0;  // multiple of 8; 0 when the input is at 16 kHz already
   int phases_ = 0;
-  bool blend_ = false;        // table is too coarse for the ratio: interpolate between neighbouring rows
-  std::vector<float> table_;  // [phases + 1][taps]
-  std::vector<float> buffer_;
+  bool blend_ = false;   // table is too coarse for the ratio: interpolate between neighbouring rows
+  Vector<float> table_;  // [phases + 1][taps]
+  Vector<float> buffer_;
   int64_t buffer_first_ = 0;  // input index of buffer_[0]
   int64_t received_ = 0;
   int64_t produced_ = 0;

@@ -3,13 +3,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "memory.h"
 
 namespace avg {
 
 // Appends samples with every NaN or infinity replaced by 0, so that one broken sample cannot spread
 // through a filter. Returns how many were replaced.
-inline int64_t AppendFinite(const float* in, size_t count, std::vector<float>* out) {
+inline int64_t AppendFinite(const float* in, size_t count, Vector<float>* out) {
   const size_t base = out->size();
   out->resize(base + count);
   float* to = out->data() + base;

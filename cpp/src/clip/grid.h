@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
-#include <vector>
 
 namespace avg {
 
@@ -15,11 +14,13 @@ class FrameGrid {
     int64_t frame;
   };
 
-  // Adds the next frame. Cells that the previous frame wins are appended to `cells`. Times that do not move forward are
+  // Adds the next frame; then Take gives the cells that the previous one wins. Times that do not move forward are
   // counted and moved to one microsecond after their predecessor.
-  void Push(int64_t t_us, std::vector<Cell>* cells);
-  // Cells of the last frame: one, its own.
-  void Finish(std::vector<Cell>* cells);
+  void Push(int64_t t_us);
+  // Then Take gives the cells of the last frame: one, its own.
+  void Finish();
+  // The next decided cell; false when there is none left.
+  bool Take(Cell* cell);
 
   bool started() const { return frames_ > 0; }
   int64_t first_index() const { return first_index_; }
@@ -33,6 +34,9 @@ class FrameGrid {
   int64_t last_us_ = 0;
   int64_t first_index_ = 0;
   int64_t next_index_ = 0;
+  int64_t end_index_ = 0;  // cells before it are decided
+  int64_t winner_ = 0;     // the frame that they show,
+  int64_t winner_us_ = 0;  // and its time
   int64_t repaired_ = 0;
 };
 

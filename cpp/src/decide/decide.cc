@@ -11,42 +11,19 @@ namespace {
 
 constexpr double kPeriodS = spec::video::period_us * 1e-6;
 
-double Sigmoid(double logit) { return 1 / (1 + std::exp(-logit)); }
-
 // Mean of the judged windows' logits, drawn towards the worst one by peak_weight, then calibrated.
-std::optional<double> ClipLogit(const std::vector<const WindowScore*>& windows, size_t head,
-                                const Calibration& calibration) {
+std::optional<double> ClipLogit(const Selection& windows, size_t head, const Calibration& calibration) {
   double sum = 0, peak = -1e30;
   int64_t count = 0;
-  for (const WindowScore* window : windows) {
-    if (!window->Judged(head)) continue;
-    sum += window->logits[head];
-    peak = std::max<double>(peak, window->logits[head]);
+  windows.ForEach([&](const WindowScore& window) {
+    if (!window.Judged(head)) return;
+    sum += window.logits[head];
+    peak = std::max<double>(peak, window.logits[head]);
     ++count;
-  }
+  });
   if (count == 0) return std::nullopt;
-  const double raw = (1 - calibration.peak_weight) * sum / count + calibration.peak_weight * peak;
+  const double raw = (1 - calibration.peak_weight) * sum / static_cast<double>(count) + calibration.peak_weight * peak;
   return calibration.scale[head] * raw + calibration.bias[head];
-}
-
-std::vector<const WindowScore*> OfTrack(const Evidence& evidence, int32_t track) {
-  std::vector<const WindowScore*> windows;
-  for (const WindowScore& window : evidence.windows) {
-    if (window.track == track) windows.push_back(&window);
-  }
-  return windows;
-}
-
-// The windows of the primary track, and those without any face: the sound is judged everywhere.
-std::vector<const WindowScore*> MainWindows(const Evidence& evidence, int32_t primary) {
-  std::vector<const WindowScore*> windows;
-  for (const WindowScore& window : evidence.windows) {
-    const bool other = std::any_of(evidence.windows.begin(), evidence.windows.end(), [&](const WindowScore& peer) {
-      return peer.first_index == window.first_index && peer.track == primary;
-    });
-    if (window.track == primary || (!other && window.track == -1)) windows.push_back(&window);
-  }
-  return windows;
 }
 
 double Weight(const TrackFacts& track) {
@@ -56,7 +33,8 @@ double Weight(const TrackFacts& track) {
 
 const TrackFacts* Primary(const Evidence& evidence) {
   const TrackFacts* best = nullptr;
-  for (const TrackFacts& track : evidence.tracks) {
+  for (size_t i = 0; i < evidence.track_count; ++i) {
+    const TrackFacts& track = evidence.tracks[i];
     if (best == nullptr || Weight(track) > Weight(*best)) best = &track;
   }
   return best;
@@ -73,14 +51,14 @@ Label LabelOf(Score score, double fake_above, double real_below) {
   return *score < real_below ? Label::kReal : Label::kInconclusive;
 }
 
-std::vector<std::string> MissingVideo(const Evidence& evidence, const TrackFacts* primary) {
-  if (!evidence.expects_video) return {"no_video"};
-  if (primary == nullptr) return {evidence.small_faces > 0 ? "face_too_small" : "no_face"};
-  return {"face_too_short"};
+uint32_t MissingVideo(const Evidence& evidence, const TrackFacts* primary) {
+  if (!evidence.expects_video) return AVG_REASON_NO_VIDEO;
+  if (primary == nullptr) return evidence.small_faces > 0 ? AVG_REASON_FACE_TOO_SMALL : AVG_REASON_NO_FACE;
+  return AVG_REASON_FACE_TOO_SHORT;
 }
 
-std::vector<std::string> MissingAudio(const Evidence& evidence) {
-  return {evidence.expects_audio ? "no_speech" : "no_audio"};
+uint32_t MissingAudio(const Evidence& evidence) {
+  return evidence.expects_audio ? AVG_REASON_NO_SPEECH : AVG_REASON_NO_AUDIO;
 }
 
 std::optional<double> OverallLogit(const PerHead<std::optional<double>>& logits, const Calibration& calibration) {
@@ -104,40 +82,33 @@ void SetHeads(const Evidence& evidence, const TrackFacts* primary, const PerHead
     said.score = Probability(logits[head]);
     said.label = LabelOf(said.score, calibration.head_fake_above[head], calibration.head_real_below[head]);
     if (said.score) {
-      if (said.label == Label::kInconclusive) said.reasons = {"uncertain"};
+      if (said.label == Label::kInconclusive) said.reasons = AVG_REASON_UNCERTAIN;
       continue;
     }
     if (head != kAudio && !logits[kVideo]) said.reasons = MissingVideo(evidence, primary);
-    if (head != kVideo && !logits[kAudio]) {
-      for (auto& reason : MissingAudio(evidence)) said.reasons.push_back(std::move(reason));
-    }
+    if (head != kVideo && !logits[kAudio]) said.reasons |= MissingAudio(evidence);
   }
 }
 
 void SetLabel(const Evidence& evidence, const Calibration& calibration, Verdict* verdict) {
   verdict->label = LabelOf(verdict->overall, calibration.fake_above, calibration.real_below);
-  const auto blame = [&](size_t head) {
-    for (const auto& reason : verdict->heads[head].reasons) {
-      if (reason != "uncertain") verdict->reasons.push_back(reason);
-    }
-  };
-  blame(kVideo);
-  blame(kAudio);
-  if (verdict->overall && verdict->label == Label::kInconclusive) verdict->reasons.push_back("uncertain");
+  verdict->reasons =
+      (verdict->heads[kVideo].reasons | verdict->heads[kAudio].reasons) & ~uint32_t{AVG_REASON_UNCERTAIN};
+  if (verdict->overall && verdict->label == Label::kInconclusive) verdict->reasons |= AVG_REASON_UNCERTAIN;
   // A clip whose picture or sound is there but could not be judged must not be called real on the other half alone.
   const bool blind = (evidence.expects_video && !verdict->heads[kVideo].score) ||
                      (evidence.expects_audio && !verdict->heads[kAudio].score && !verdict->heads[kVideo].score);
   if (blind && verdict->label == Label::kReal) verdict->label = Label::kInconclusive;
 }
 
-void SetOffset(const std::vector<const WindowScore*>& windows, const Calibration& calibration, Verdict* verdict) {
+void SetOffset(const Selection& windows, const Calibration& calibration, Verdict* verdict) {
   std::array<double, 2 * kLags + 1> sum{};
   int64_t count = 0;
-  for (const WindowScore* window : windows) {
-    if (!window->face || !window->speech) continue;
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += window->similarity[i];
+  windows.ForEach([&](const WindowScore& window) {
+    if (!window.face || !window.speech) return;
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += window.similarity[i];
     ++count;
-  }
+  });
   if (count == 0) return;
   for (double& value : sum) value /= static_cast<double>(count);
   std::array<double, 2 * kLags + 1> sorted = sum;
@@ -153,25 +124,30 @@ void SetOffset(const std::vector<const WindowScore*>& windows, const Calibration
   verdict->offset_ms = lag * spec::video::period_us / 1000.0;
 }
 
-void SetTracks(const Evidence& evidence, const TrackFacts* primary, const Calibration& calibration, Verdict* verdict) {
-  for (const TrackFacts& track : evidence.tracks) {
-    const auto windows = OfTrack(evidence, track.id);
-    TrackVerdict said;
+Status SetTracks(const Evidence& evidence, const TrackFacts* primary, const Calibration& calibration,
+                 Verdict* verdict) {
+  if (!HasRoom(verdict->tracks, evidence.track_count)) return Status::kLimit;
+  for (size_t i = 0; i < evidence.track_count; ++i) {
+    const TrackFacts& track = evidence.tracks[i];
+    const Selection windows{evidence, track.id, false};
+    const auto probability = [&](size_t head) { return OrNan(Probability(ClipLogit(windows, head, calibration))); };
+    avg_track said{};
     said.id = track.id;
-    said.primary = &track == primary;
+    said.primary = &track == primary ? 1 : 0;
     said.start_us = track.first_index * spec::video::period_us;
     said.end_us = (track.last_index + 1) * spec::video::period_us;
     said.face_s = static_cast<double>(track.frames) * kPeriodS;
     said.speaking = track.Speaking();
-    said.face_px = track.eye_distance_sum / std::max<int64_t>(track.frames, 1);
-    said.video = Probability(ClipLogit(windows, kVideo, calibration));
-    said.sync = Probability(ClipLogit(windows, kSync, calibration));
-    said.desync = Probability(ClipLogit(windows, kDesync, calibration));
-    if (!said.primary && said.video && *said.video >= calibration.head_fake_above[kVideo]) {
-      verdict->warnings.push_back("another face than the speaker's looks manipulated");
+    said.face_px = track.eye_distance_sum / static_cast<double>(std::max<int64_t>(track.frames, 1));
+    said.video = probability(kVideo);
+    said.sync = probability(kSync);
+    said.desync = probability(kDesync);
+    if (said.primary == 0 && said.video >= calibration.head_fake_above[kVideo]) {
+      verdict->warnings.Add("another face than the speaker's looks manipulated");
     }
     verdict->tracks.push_back(said);
   }
+  return Status::kOk;
 }
 
 void SetQuality(const Evidence& evidence, const TrackFacts* primary, Verdict* verdict) {
@@ -198,11 +174,26 @@ double TrackFacts::Speaking() const {
   return speech + silence <= 0 ? 0 : (speech - silence) / (speech + silence);
 }
 
-Verdict Decide(const Evidence& evidence, const Calibration& calibration) {
-  Verdict verdict;
-  verdict.warnings = evidence.warnings;
+double Sigmoid(double logit) { return 1 / (1 + std::exp(-logit)); }
+
+bool Selection::Has(size_t i) const {
+  const WindowScore* windows = evidence.windows;
+  if (windows[i].track == track) return true;
+  if (!and_sound_alone || windows[i].track != -1) return false;
+  // Windows of one time lie side by side.
+  const auto same_time = [&](size_t k) { return windows[k].first_index == windows[i].first_index; };
+  for (size_t k = i; k-- > 0 && same_time(k);) {
+    if (windows[k].track == track) return false;
+  }
+  for (size_t k = i + 1; k < evidence.window_count && same_time(k); ++k) {
+    if (windows[k].track == track) return false;
+  }
+  return true;
+}
+
+Status Decide(const Evidence& evidence, const Calibration& calibration, Verdict* verdict) {
   const TrackFacts* primary = Primary(evidence);
-  const auto windows = MainWindows(evidence, primary == nullptr ? -1 : primary->id);
+  const Selection windows{evidence, primary == nullptr ? -1 : primary->id, true};
   PerHead<std::optional<double>> logits;
   for (size_t head = 0; head < kHeads; ++head) logits[head] = ClipLogit(windows, head, calibration);
   const double face_s = primary == nullptr ? 0 : static_cast<double>(primary->frames) * kPeriodS;
@@ -210,44 +201,46 @@ Verdict Decide(const Evidence& evidence, const Calibration& calibration) {
   if (evidence.speech_s < calibration.minimum_speech_s) {
     logits[kAudio] = logits[kSync] = logits[kDesync] = std::nullopt;
   }
-  verdict.overall = Probability(OverallLogit(logits, calibration));
+  verdict->overall = Probability(OverallLogit(logits, calibration));
   const bool too_short = evidence.end_index - evidence.first_index < spec::window::minimum_frames;
   if (too_short) {
-    verdict.overall = std::nullopt;
+    verdict->overall = std::nullopt;
     logits = {};
   }
-  SetHeads(evidence, primary, logits, calibration, &verdict);
+  SetHeads(evidence, primary, logits, calibration, verdict);
   if (too_short) {
-    for (HeadVerdict& head : verdict.heads) head.reasons = {"too_short"};
-    verdict.reasons = {"too_short"};
+    for (HeadVerdict& head : verdict->heads) head.reasons = AVG_REASON_TOO_SHORT;
+    verdict->reasons = AVG_REASON_TOO_SHORT;
   } else {
-    SetLabel(evidence, calibration, &verdict);
+    SetLabel(evidence, calibration, verdict);
   }
-  SetTracks(evidence, primary, calibration, &verdict);
-  SetQuality(evidence, primary, &verdict);
-  SetOffset(windows, calibration, &verdict);
-  if (!too_short) BuildTimeline(windows, logits, calibration, evidence.first_index, evidence.end_index, &verdict);
-  return verdict;
+  const Status status = SetTracks(evidence, primary, calibration, verdict);
+  if (status != Status::kOk) return status;
+  SetQuality(evidence, primary, verdict);
+  SetOffset(windows, calibration, verdict);
+  return too_short ? Status::kOk : BuildTimeline(windows, logits, calibration, verdict);
 }
 
-std::array<float, 2 * kLags + 1> LagSimilarity(const float* lips, const float* voice, int dims, int frames) {
+std::array<float, 2 * kLags + 1> LagSimilarity(const float* lips, const float* voice, int dims) {
+  constexpr int kFrames = spec::window::frames;
+  using Norms = std::array<float, kFrames>;
   const auto norms = [&](const float* values) {
-    std::vector<float> norm(static_cast<size_t>(frames));
-    for (int t = 0; t < frames; ++t) {
+    Norms norm;
+    for (int t = 0; t < kFrames; ++t) {
       float sum = 1e-12f;
-      for (int d = 0; d < dims; ++d) sum += values[d * frames + t] * values[d * frames + t];
+      for (int d = 0; d < dims; ++d) sum += values[d * kFrames + t] * values[d * kFrames + t];
       norm[static_cast<size_t>(t)] = std::sqrt(sum);
     }
     return norm;
   };
-  const auto lip_norm = norms(lips), voice_norm = norms(voice);
+  const Norms lip_norm = norms(lips), voice_norm = norms(voice);
   std::array<float, 2 * kLags + 1> mean{};
   for (int lag = -kLags; lag <= kLags; ++lag) {
     float sum = 0;
     int count = 0;
-    for (int t = std::max(0, -lag); t < frames && t + lag < frames; ++t, ++count) {
+    for (int t = std::max(0, -lag); t < kFrames && t + lag < kFrames; ++t, ++count) {
       float dot = 0;
-      for (int d = 0; d < dims; ++d) dot += lips[d * frames + t] * voice[d * frames + t + lag];
+      for (int d = 0; d < dims; ++d) dot += lips[d * kFrames + t] * voice[d * kFrames + t + lag];
       sum += dot / (lip_norm[static_cast<size_t>(t)] * voice_norm[static_cast<size_t>(t + lag)]);
     }
     if (count > 0) mean[static_cast<size_t>(lag + kLags)] = sum / static_cast<float>(count);

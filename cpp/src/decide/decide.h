@@ -2,9 +2,9 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <vector>
 
 #include "decide/verdict.h"
+#include "status.h"
 
 namespace avg {
 
@@ -35,21 +35,41 @@ struct TrackFacts {
   double Speaking() const;
 };
 
+// Everything that was seen of a clip. Borrows its lists.
 struct Evidence {
   bool expects_video = false, expects_audio = false;
   int64_t first_index = 0, end_index = 0;
   double speech_s = 0;
   std::optional<double> bandwidth_hz, loudness_dbfs;
   int64_t small_faces = 0;
-  std::vector<TrackFacts> tracks;
-  std::vector<WindowScore> windows;
-  std::vector<std::string> warnings;
+  const TrackFacts* tracks = nullptr;
+  size_t track_count = 0;
+  const WindowScore* windows = nullptr;  // by first_index
+  size_t window_count = 0;
 };
 
-// Chooses the speaking face, aggregates windows, calibrates, and names what could not be seen.
-Verdict Decide(const Evidence& evidence, const Calibration& calibration);
+// The windows that a question is about.
+struct Selection {
+  const Evidence& evidence;
+  int32_t track;
+  bool and_sound_alone;  // also those without any face, where `track` has none: the sound is judged everywhere
 
-// Mean cosine between lip and voice embeddings, (dims, frames) each, for voice lags of -kLags..kLags frames.
-std::array<float, 2 * kLags + 1> LagSimilarity(const float* lips, const float* voice, int dims, int frames);
+  bool Has(size_t i) const;
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (size_t i = 0; i < evidence.window_count; ++i) {
+      if (Has(i)) visit(evidence.windows[i]);
+    }
+  }
+};
+
+double Sigmoid(double logit);
+
+// Chooses the speaking face, aggregates windows, calibrates, and names what could not be seen. `verdict` is clear but
+// for the warnings that it already has. kLimit when its lists have no room.
+Status Decide(const Evidence& evidence, const Calibration& calibration, Verdict* verdict);
+
+// Mean cosine between lip and voice embeddings, (dims, window frames) each, for voice lags of -kLags..kLags frames.
+std::array<float, 2 * kLags + 1> LagSimilarity(const float* lips, const float* voice, int dims);
 
 }  // namespace avg

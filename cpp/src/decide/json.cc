@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
+#include <charconv>
+#include <cmath>
+#include <iterator>
+#include <string_view>
 
 #include "decide/decide.h"
 
@@ -18,77 +21,90 @@ const char* Name(Label label) {
   return "inconclusive";
 }
 
-// Appends members to a JSON text; commas are placed by looking at what was written last.
+// Reasons in the order of their bits.
+constexpr const char* kReasons[] = {"too_short",      "no_video", "no_face",   "face_too_small",
+                                    "face_too_short", "no_audio", "no_speech", "uncertain"};
+
+// Writes members of a JSON text into a buffer, as far as they fit, and counts all of them. Commas are placed by what
+// was written last.
 class Writer {
  public:
-  std::string Take() { return std::move(text_); }
+  Writer(char* text, size_t capacity) : text_(text), capacity_(capacity) {}
+  size_t length() const { return length_; }
 
   void Open(char bracket) {
     Comma();
-    text_ += bracket;
+    Put(bracket);
   }
-  void Close(char bracket) { text_ += bracket; }
+  void Close(char bracket) { Put(bracket); }
   void Key(const char* name) {
     Comma();
     Quote(name);
-    text_ += ':';
+    Put(':');
   }
-  void Text(const std::string& value) {
+  void Text(std::string_view value) {
     Comma();
     Quote(value);
   }
-  void Literal(const char* value) {
+  void Literal(std::string_view value) {
     Comma();
-    text_ += value;
+    for (const char c : value) Put(c);
   }
-  void Integer(int64_t value) { Literal(std::to_string(value).c_str()); }
+  void Integer(int64_t value) {
+    char buffer[24];
+    const char* end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+    Literal({buffer, static_cast<size_t>(end - buffer)});
+  }
+  // null for what is not a number.
   void Number(double value, int decimals) {
+    // Beyond this nothing in a verdict lies, and its spelling stays short.
+    if (!(std::abs(value) < 1e15)) return Literal("null");
     char buffer[64];
+    // Unlike printf this asks no locale.
+    const auto spelled = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed, decimals);
+    std::string_view text(buffer, static_cast<size_t>(spelled.ptr - buffer));
     // Rounding may leave a negative zero, which is one value spelled two ways.
-    std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);
-    std::string spelled = buffer;
-    if (spelled[0] == '-' && spelled.find_first_not_of("-0.") == std::string::npos) spelled.erase(0, 1);
-    Literal(spelled.c_str());
+    if (text[0] == '-' && text.find_first_not_of("-0.") == std::string_view::npos) text.remove_prefix(1);
+    Literal(text);
   }
-  void Number(std::optional<double> value, int decimals) {
-    if (value) {
-      Number(*value, decimals);
-    } else {
-      Literal("null");
-    }
-  }
-  void Texts(const std::vector<std::string>& values) {
+  void Number(std::optional<double> value, int decimals) { Number(OrNan(value), decimals); }
+  void Reasons(uint32_t bits) {
     Open('[');
-    for (const auto& value : values) Text(value);
+    for (size_t i = 0; i < std::size(kReasons); ++i) {
+      if ((bits >> i & 1) != 0) Text(kReasons[i]);
+    }
     Close(']');
   }
   void Seconds(int64_t t_us) { Number(static_cast<double>(t_us) * 1e-6, 3); }
 
  private:
-  void Comma() {
-    if (text_.empty()) return;
-    const char last = text_.back();
-    if (last != '{' && last != '[' && last != ':') text_ += ',';
+  void Put(char c) {
+    if (length_ < capacity_) text_[length_] = c;
+    ++length_;
+    last_ = c;
   }
-  void Quote(const std::string& value) {
-    text_ += '"';
+  void Comma() {
+    if (length_ > 0 && last_ != '{' && last_ != '[' && last_ != ':') Put(',');
+  }
+  void Quote(std::string_view value) {
+    constexpr const char* kHex = "0123456789abcdef";
+    Put('"');
     for (const char c : value) {
       const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        text_ += '\\';
-        text_ += c;
-      } else if (byte < 0x20) {
-        char buffer[8];
-        std::snprintf(buffer, sizeof buffer, "\\u%04x", byte);
-        text_ += buffer;
-      } else {
-        text_ += c;
+      if (byte < 0x20) {
+        for (const char escaped : {'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]}) Put(escaped);
+        continue;
       }
+      if (c == '"' || c == '\\') Put('\\');
+      Put(c);
     }
-    text_ += '"';
+    Put('"');
   }
 
-  std::string text_;
+  char* text_;
+  size_t capacity_;
+  size_t length_ = 0;
+  char last_ = 0;
 };
 
 void WriteHeads(const Verdict& verdict, Writer* out) {
@@ -109,7 +125,7 @@ void WriteHeads(const Verdict& verdict, Writer* out) {
     out->Key("label");
     out->Text(Name(verdict.heads[head].label));
     out->Key("reasons");
-    out->Texts(verdict.heads[head].reasons);
+    out->Reasons(verdict.heads[head].reasons);
     out->Close('}');
   }
   out->Close('}');
@@ -118,14 +134,14 @@ void WriteHeads(const Verdict& verdict, Writer* out) {
 void WriteWhen(const Verdict& verdict, Writer* out) {
   out->Key("segments");
   out->Open('[');
-  for (const Segment& segment : verdict.segments) {
+  for (const avg_segment& segment : verdict.segments) {
     out->Open('{');
     out->Key("start_s");
     out->Seconds(segment.start_us);
     out->Key("end_s");
     out->Seconds(segment.end_us);
     out->Key("modality");
-    out->Text(spec::heads[segment.head]);
+    out->Text(spec::heads[static_cast<size_t>(segment.head)]);
     out->Key("score");
     out->Number(segment.score, 4);
     out->Close('}');
@@ -134,13 +150,13 @@ void WriteWhen(const Verdict& verdict, Writer* out) {
   out->Key("timeline");
   out->Open('{');
   out->Key("start_s");
-  out->Seconds(verdict.timeline.start_us);
+  out->Seconds(verdict.timeline_start_us);
   out->Key("step_s");
   out->Seconds(static_cast<int64_t>(spec::window::frames / kSteps) * spec::video::period_us);
   for (size_t head = 0; head < kHeads; ++head) {
     out->Key(spec::heads[head]);
     out->Open('[');
-    for (const Score& score : verdict.timeline.scores[head]) out->Number(score, 4);
+    for (const double score : verdict.timeline[head]) out->Number(score, 4);
     out->Close(']');
   }
   out->Close('}');
@@ -149,12 +165,12 @@ void WriteWhen(const Verdict& verdict, Writer* out) {
 void WriteTracks(const Verdict& verdict, Writer* out) {
   out->Key("tracks");
   out->Open('[');
-  for (const TrackVerdict& track : verdict.tracks) {
+  for (const avg_track& track : verdict.tracks) {
     out->Open('{');
     out->Key("id");
     out->Integer(track.id);
     out->Key("primary");
-    out->Literal(track.primary ? "true" : "false");
+    out->Literal(track.primary != 0 ? "true" : "false");
     out->Key("start_s");
     out->Seconds(track.start_us);
     out->Key("end_s");
@@ -197,15 +213,15 @@ void WriteQuality(const Quality& quality, Writer* out) {
 
 }  // namespace
 
-std::string ToJson(const Verdict& verdict, const ModelCard& model) {
-  Writer out;
+size_t WriteJson(const Verdict& verdict, const ModelCard& model, char* json, size_t capacity) {
+  Writer out(json, capacity);
   out.Open('{');
   out.Key("schema");
   out.Text("avguard.verdict/1");
   out.Key("label");
   out.Text(Name(verdict.label));
   out.Key("reasons");
-  out.Texts(verdict.reasons);
+  out.Reasons(verdict.reasons);
   WriteHeads(verdict, &out);
   out.Key("offset_ms");
   out.Number(verdict.offset_ms, 0);
@@ -215,7 +231,9 @@ std::string ToJson(const Verdict& verdict, const ModelCard& model) {
   WriteTracks(verdict, &out);
   WriteQuality(verdict.quality, &out);
   out.Key("warnings");
-  out.Texts(verdict.warnings);
+  out.Open('[');
+  verdict.warnings.ForEach([&](const char* warning) { out.Text(warning); });
+  out.Close(']');
   out.Key("model");
   out.Open('{');
   out.Key("id");
@@ -228,7 +246,7 @@ std::string ToJson(const Verdict& verdict, const ModelCard& model) {
   out.Text(spec::hash);
   out.Close('}');
   out.Close('}');
-  return out.Take();
+  return out.length();
 }
 
 }  // namespace avg

@@ -2,15 +2,20 @@
 #pragma once
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "decide/decide.h"
+#include "status.h"
 
 namespace avg {
 
+inline constexpr int kFramesPerStep = spec::window::frames / kSteps;
+inline constexpr int64_t kStepUs = static_cast<int64_t>(kFramesPerStep) * spec::video::period_us;
+inline constexpr size_t kShortestSegmentSteps = 2;
+inline constexpr size_t kLongestGapSteps = 2;
+
 // Averages the windows' time steps onto one timeline and cuts the suspicious stretches out of it. Heads without a clip
-// logit get an empty curve and no segments.
-void BuildTimeline(const std::vector<const WindowScore*>& windows, const PerHead<std::optional<double>>& clip_logits,
-                   const Calibration& calibration, int64_t first_index, int64_t end_index, Verdict* verdict);
+// logit get an empty curve and no segments. kLimit when the verdict has no room.
+Status BuildTimeline(const Selection& windows, const PerHead<std::optional<double>>& clip_logits,
+                     const Calibration& calibration, Verdict* verdict);
 
 }  // namespace avg

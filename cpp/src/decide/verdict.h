@@ -1,44 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "avguard.h"
 #include "decide/calibration.h"
+#include "decide/texts.h"
+#include "memory.h"
 
 namespace avg {
 
-enum class Label : uint8_t { kReal, kFake, kInconclusive };
+enum class Label : uint8_t { kReal = AVG_REAL, kFake = AVG_FAKE, kInconclusive = AVG_INCONCLUSIVE };
 
 using Score = std::optional<double>;  // calibrated probability of manipulation
+
+inline constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
+inline double OrNan(std::optional<double> value) { return value.value_or(kNoScore); }
 
 struct HeadVerdict {
   Label label = Label::kInconclusive;
   Score score;
-  std::vector<std::string> reasons;
-};
-
-struct Segment {
-  int64_t start_us = 0, end_us = 0;
-  size_t head = 0;
-  double score = 0;  // mean over its steps
-};
-
-// Scores at a fixed rate; absent where nothing could be judged.
-struct Timeline {
-  int64_t start_us = 0;
-  PerHead<std::vector<Score>> scores;
-};
-
-struct TrackVerdict {
-  int32_t id = 0;
-  bool primary = false;
-  int64_t start_us = 0, end_us = 0;
-  double face_s = 0;
-  double speaking = 0;  // how much more the lips move while there is speech than while there is none, in [-1, 1]
-  double face_px = 0;   // median-like mean eye distance
-  Score video, sync, desync;
+  uint32_t reasons = 0;  // AVG_REASON_ bits
 };
 
 struct Quality {
@@ -46,18 +30,26 @@ struct Quality {
   std::optional<double> face_px, yaw, sharpness, brightness, bandwidth_hz, loudness_dbfs;
 };
 
+// What becomes a verdict in the C header and in JSON. Its lists lie in one arena, or on the heap without one.
 struct Verdict {
+  // Room for a clip of so many timeline steps, and so many tracks; on the heap they grow.
+  Verdict(Arena* arena, size_t steps, size_t tracks, size_t text_bytes);
+  void Clear();
+
   Label label = Label::kInconclusive;
   Score overall;
-  std::vector<std::string> reasons;
+  uint32_t reasons = 0;
   PerHead<HeadVerdict> heads;
   std::optional<double> offset_ms;
   double offset_contrast = 0;
-  std::vector<Segment> segments;
-  Timeline timeline;
-  std::vector<TrackVerdict> tracks;
+  Vector<avg_segment> segments;
+  int64_t timeline_start_us = 0;
+  // At a fixed rate, NaN where nothing could be judged; empty for a head that was not judged.
+  PerHead<Vector<double>> timeline;
+  Vector<uint16_t> covered;  // scratch: windows that cover a step
+  Vector<avg_track> tracks;
   Quality quality;
-  std::vector<std::string> warnings;
+  Texts warnings;
 };
 
 // What is said about the model in the JSON.
@@ -65,7 +57,8 @@ struct ModelCard {
   std::string id, licence, engine;
 };
 
-// The verdict as versioned JSON, the same bytes in every language.
-std::string ToJson(const Verdict& verdict, const ModelCard& model);
+// The verdict as versioned JSON, the same bytes in every language and locale. Writes as much of it as fits in
+// `capacity` bytes, without a NUL, and returns the whole length.
+size_t WriteJson(const Verdict& verdict, const ModelCard& model, char* json, size_t capacity);
 
 }  // namespace avg

@@ -1,14 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "avguard.h"
+#include "memory.h"
 #include "status.h"
 
 namespace avg {
+
+// One input or output of a network as the session knows it: dense row-major float32.
+struct TensorShape {
+  const char* name;
+  int32_t rank;
+  std::array<int32_t, AVG_MAX_RANK> shape;
+
+  size_t size() const {
+    size_t count = 1;
+    for (int32_t i = 0; i < rank; ++i) count *= static_cast<size_t>(shape[static_cast<size_t>(i)]);
+    return count;
+  }
+};
+
+// What a program takes and answers, in the order of its arguments.
+struct Interface {
+  const TensorShape* inputs;
+  size_t input_count;
+  const TensorShape* outputs;
+  size_t output_count;
+};
 
 // One runnable instance of a program with its own memory: one thread at a time.
 class Network {
@@ -25,16 +48,38 @@ class Network {
   virtual Status Run() = 0;
 };
 
+// Whether a network's numbers of values are those of `interface`.
+bool Fits(const Network& network, const Interface& interface);
+
 // Verified bytes of a model file, immutable and shared by threads.
 class EngineProgram {
  public:
   virtual ~EngineProgram() = default;
-  virtual Status CreateNetwork(std::unique_ptr<Network>* network, std::string* error) const = 0;
+  // The network lies in `arena` as far as the engine allows; null: on the heap.
+  virtual Status CreateNetwork(Arena* arena, Owned<Network>* network, std::string* error) const = 0;
   // Value of a method without inputs that returns a string, such as "spec_hash".
   virtual Status ConstantString(const char* name, std::string* value) const = 0;
 };
 
-// Opens a program for the built-in engine (ExecuTorch with XNNPACK). Takes over `bytes`.
-Status OpenProgram(std::vector<uint8_t> bytes, std::shared_ptr<const EngineProgram>* program, std::string* error);
+// Bytes that somebody else holds; `keep`, if set, holds them.
+struct ProgramBytes {
+  const void* data = nullptr;
+  size_t size = 0;
+  std::shared_ptr<const void> keep;
+};
+
+// Name in verdicts, name in manifests, and version of the built-in engine; empty in a build without one.
+struct EngineName {
+  const char *card, *runtime, *version;
+};
+EngineName BuiltInEngine();
+
+// Opens a program for the built-in engine (ExecuTorch with XNNPACK).
+Status OpenProgram(ProgramBytes bytes, std::shared_ptr<const EngineProgram>* program, std::string* error);
+
+// A program that a host's engine runs. `fallback` serves where the engine answers AVG_UNSUPPORTED; may be null.
+std::shared_ptr<const EngineProgram> HostProgram(const avg_engine& engine, std::string role, const avg_file& file,
+                                                 const Interface& interface,
+                                                 std::shared_ptr<const EngineProgram> fallback);
 
 }  // namespace avg

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <executorch/extension/data_loader/buffer_data_loader.h>
 #include <executorch/extension/module/module.h>
-#include <executorch/extension/tensor/tensor.h>
 #include <executorch/extension/threadpool/threadpool_guard.h>
+#include <executorch/runtime/executor/method.h>
+#include <executorch/runtime/executor/program.h>
 #include <executorch/runtime/platform/platform.h>
 #include <executorch/runtime/platform/runtime.h>
 
+#include <algorithm>
 #include <cstdarg>
+#include <cstring>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -45,80 +50,132 @@ std::string Describe(const char* step, et::Error error) {
   return std::string(step) + " failed with ExecuTorch error " + std::to_string(static_cast<int>(error));
 }
 
+// The runtime's own structures, taken from where the network lies. Pieces of the heap are kept until the network goes.
+class MethodMemory final : public et::MemoryAllocator {
+ public:
+  explicit MethodMemory(Arena* arena) : et::MemoryAllocator(0, nullptr), arena_(arena == nullptr ? &own_ : arena) {}
+
+  void* allocate(size_t size, size_t alignment = kDefaultAlignment) override { return arena_->Take(size, alignment); }
+  Arena* arena() { return arena_; }
+
+ private:
+  Arena own_;  // counts, and takes from the heap
+  Arena* arena_;
+};
+
 class ExecutorchNetwork final : public Network {
  public:
   // `owner` keeps the bytes alive that the program points into.
-  ExecutorchNetwork(std::shared_ptr<const EngineProgram> owner, std::shared_ptr<et::Program> program)
-      : owner_(std::move(owner)), module_(std::move(program)) {}
+  ExecutorchNetwork(Arena* arena, std::shared_ptr<const EngineProgram> owner)
+      : owner_(std::move(owner)),
+        memory_(arena),
+        buffers_(memory_.arena()),
+        tensors_(memory_.arena()),
+        inputs_(memory_.arena()) {}
 
-  Status Load(std::string* error) {
+  Status Load(const et::Program& program, std::string* error) {
     NoThreadPoolGuard single_thread;
-    const et::Error loaded = module_.load_forward();
-    if (loaded != et::Error::Ok) {
-      *error = Describe("loading the method", loaded);
+    const auto meta = program.method_meta("forward");
+    if (!meta.ok()) return Refuse("the program has no method 'forward'", error);
+    if (!PlanBuffers(*meta)) return Refuse("the method's memory plan makes no sense", error);
+    planned_.emplace(et::Span<et::Span<uint8_t>>(buffers_.data(), buffers_.size()));
+    manager_.emplace(&memory_, &*planned_);
+    auto method = program.load_method("forward", &*manager_);
+    if (!method.ok()) {
+      *error = Describe("loading the method", method.error());
       return Status::kEngine;
     }
-    const auto meta = module_.method_meta("forward");
-    if (!meta.ok()) return Status::kEngine;
+    method_.emplace(std::move(*method));
+    inputs_.reserve(meta->num_inputs());
+    tensors_.reserve(meta->num_inputs());
     for (size_t i = 0; i < meta->num_inputs(); ++i) {
       const auto info = meta->input_tensor_meta(i);
-      if (!info.ok() || !AddInput(*info)) {
-        *error = "input " + std::to_string(i) + " is not a float32 tensor";
-        return Status::kModel;
-      }
+      if (!info.ok() || !AddInput(*info)) return Refuse("an input is not a float32 tensor", error);
     }
     for (size_t i = 0; i < meta->num_outputs(); ++i) {
       const auto info = meta->output_tensor_meta(i);
       if (!info.ok() || info->scalar_type() != et::etensor::ScalarType::Float) {
-        *error = "output " + std::to_string(i) + " is not a float32 tensor";
-        return Status::kModel;
+        return Refuse("an output is not a float32 tensor", error);
       }
-      outputs_.emplace_back(info->nbytes() / sizeof(float), 0.0f);
     }
-    return Status::kOk;
+    // The delegate takes its workspace in the first run.
+    if (Run() == Status::kOk) return Status::kOk;
+    *error = "the first run failed";
+    return Status::kEngine;
   }
 
   size_t inputs() const override { return inputs_.size(); }
-  size_t outputs() const override { return outputs_.size(); }
+  size_t outputs() const override { return method_->outputs_size(); }
   size_t input_size(size_t i) const override { return inputs_[i].size(); }
-  size_t output_size(size_t i) const override { return outputs_[i].size(); }
+  size_t output_size(size_t i) const override { return static_cast<size_t>(Output(i).numel()); }
   float* input(size_t i) override { return inputs_[i].data(); }
-  const float* output(size_t i) const override { return outputs_[i].data(); }
+  const float* output(size_t i) const override { return Output(i).const_data_ptr<float>(); }
 
   Status Run() override {
     NoThreadPoolGuard single_thread;
-    const auto results = module_.forward(values_);
-    if (!results.ok() || results->size() != outputs_.size()) return Status::kEngine;
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      const auto& tensor = results->at(i).toTensor();
-      if (static_cast<size_t>(tensor.numel()) != outputs_[i].size()) return Status::kEngine;
-      const float* data = tensor.const_data_ptr<float>();
-      std::copy(data, data + outputs_[i].size(), outputs_[i].begin());
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (method_->set_input(et::EValue(et::etensor::Tensor(&tensors_[i])), i) != et::Error::Ok) return Status::kEngine;
     }
-    return Status::kOk;
+    return method_->execute() == et::Error::Ok ? Status::kOk : Status::kEngine;
   }
 
  private:
+  // The runtime's vector code may read a little beyond the end of a tensor.
+  static constexpr size_t kReadBeyond = 128;
+
+  static Status Refuse(const char* what, std::string* error) {
+    *error = what;
+    return Status::kModel;
+  }
+
+  const et::etensor::Tensor& Output(size_t i) const { return method_->get_output(i).toTensor(); }
+
+  bool PlanBuffers(const et::MethodMeta& meta) {
+    buffers_.reserve(meta.num_memory_planned_buffers());
+    for (size_t i = 0; i < meta.num_memory_planned_buffers(); ++i) {
+      const auto size = meta.memory_planned_buffer_size(i);
+      if (!size.ok() || *size < 0) return false;
+      const size_t bytes = static_cast<size_t>(*size);
+      void* memory = memory_.allocate(bytes + kReadBeyond, Arena::kAlignment);
+      if (memory == nullptr) return false;
+      std::memset(memory, 0, bytes + kReadBeyond);
+      buffers_.push_back({static_cast<uint8_t*>(memory), bytes});
+    }
+    return true;
+  }
+
   bool AddInput(const et::TensorInfo& info) {
     if (info.scalar_type() != et::etensor::ScalarType::Float) return false;
-    inputs_.emplace_back(info.nbytes() / sizeof(float), 0.0f);
-    const std::vector<executorch::aten::SizesType> sizes(info.sizes().begin(), info.sizes().end());
-    tensors_.push_back(executorch::extension::from_blob(inputs_.back().data(), sizes));
-    values_.emplace_back(*tensors_.back());
+    const size_t count = info.nbytes() / sizeof(float);
+    Vector<float> values(memory_.arena());
+    values.reserve(count + kReadBeyond / sizeof(float));
+    values.resize(count, 0.0f);
+    inputs_.push_back(std::move(values));
+    using Sizes = executorch::aten::SizesType;
+    using Order = executorch::aten::DimOrderType;
+    const size_t rank = info.sizes().size();
+    auto* sizes = memory_.allocateList<Sizes>(rank);
+    auto* order = memory_.allocateList<Order>(rank);
+    if (sizes == nullptr || order == nullptr) return false;
+    std::copy(info.sizes().begin(), info.sizes().end(), sizes);
+    std::copy(info.dim_order().begin(), info.dim_order().end(), order);
+    tensors_.emplace_back(info.scalar_type(), static_cast<ssize_t>(rank), sizes, inputs_.back().data(), order);
     return true;
   }
 
   std::shared_ptr<const EngineProgram> owner_;
-  Module module_;
-  std::vector<std::vector<float>> inputs_, outputs_;
-  std::vector<executorch::extension::TensorPtr> tensors_;
-  std::vector<et::EValue> values_;
+  MethodMemory memory_;
+  Vector<et::Span<uint8_t>> buffers_;
+  std::optional<et::HierarchicalAllocator> planned_;
+  std::optional<et::MemoryManager> manager_;
+  std::optional<et::Method> method_;
+  Vector<et::etensor::TensorImpl> tensors_;
+  Vector<Vector<float>> inputs_;
 };
 
 class ExecutorchProgram final : public EngineProgram, public std::enable_shared_from_this<ExecutorchProgram> {
  public:
-  explicit ExecutorchProgram(std::vector<uint8_t> bytes)
-      : bytes_(std::move(bytes)), loader_(bytes_.data(), bytes_.size()) {}
+  explicit ExecutorchProgram(ProgramBytes bytes) : bytes_(std::move(bytes)), loader_(bytes_.data, bytes_.size) {}
 
   Status Load(std::string* error) {
     StartRuntime();
@@ -130,9 +187,9 @@ class ExecutorchProgram final : public EngineProgram, public std::enable_shared_
     return Status::kModel;
   }
 
-  Status CreateNetwork(std::unique_ptr<Network>* network, std::string* error) const override {
-    auto created = std::make_unique<ExecutorchNetwork>(shared_from_this(), program_);
-    const Status status = created->Load(error);
+  Status CreateNetwork(Arena* arena, Owned<Network>* network, std::string* error) const override {
+    auto created = MakeOwned<ExecutorchNetwork>(arena, arena, shared_from_this());
+    const Status status = created->Load(*program_, error);
     if (status == Status::kOk) *network = std::move(created);
     return status;
   }
@@ -153,15 +210,26 @@ class ExecutorchProgram final : public EngineProgram, public std::enable_shared_
     return program.error();
   }
 
-  std::vector<uint8_t> bytes_;
+  ProgramBytes bytes_;
   executorch::extension::BufferDataLoader loader_;
   std::shared_ptr<et::Program> program_;
 };
 
+// The runtime wants aligned programs.
+ProgramBytes Aligned(ProgramBytes bytes) {
+  constexpr size_t kProgramAlignment = alignof(std::max_align_t);
+  if (reinterpret_cast<uintptr_t>(bytes.data) % kProgramAlignment == 0) return bytes;
+  const auto* from = static_cast<const uint8_t*>(bytes.data);
+  auto copy = std::make_shared<std::vector<uint8_t>>(from, from + bytes.size);
+  return {copy->data(), copy->size(), copy};
+}
+
 }  // namespace
 
-Status OpenProgram(std::vector<uint8_t> bytes, std::shared_ptr<const EngineProgram>* program, std::string* error) {
-  auto opened = std::make_shared<ExecutorchProgram>(std::move(bytes));
+EngineName BuiltInEngine() { return {"executorch-xnnpack", "executorch", "1.5.1"}; }
+
+Status OpenProgram(ProgramBytes bytes, std::shared_ptr<const EngineProgram>* program, std::string* error) {
+  auto opened = std::make_shared<ExecutorchProgram>(Aligned(std::move(bytes)));
   const Status status = opened->Load(error);
   if (status == Status::kOk) *program = std::move(opened);
   return status;

@@ -52,30 +52,45 @@ FaceBox Decode(const float* raw, const Anchor& anchor, float score, const Affine
 }
 
 // Score-weighted mean of a cluster, with the best member's score.
-FaceBox Blend(const std::vector<FaceBox>& cluster) {
-  FaceBox mean;
-  float total = 0;
-  for (const FaceBox& box : cluster) {
-    total += box.score;
-    mean.left += box.score * box.left;
-    mean.top += box.score * box.top;
-    mean.right += box.score * box.right;
-    mean.bottom += box.score * box.bottom;
+class Blend {
+ public:
+  explicit Blend(float best_score) { mean_.score = best_score; }
+
+  void Add(const FaceBox& box) {
+    total_ += box.score;
+    mean_.left += box.score * box.left;
+    mean_.top += box.score * box.top;
+    mean_.right += box.score * box.right;
+    mean_.bottom += box.score * box.bottom;
     for (size_t i = 0; i < box.keypoints.size(); ++i) {
-      mean.keypoints[i][0] += box.score * box.keypoints[i][0];
-      mean.keypoints[i][1] += box.score * box.keypoints[i][1];
+      mean_.keypoints[i][0] += box.score * box.keypoints[i][0];
+      mean_.keypoints[i][1] += box.score * box.keypoints[i][1];
     }
   }
-  mean.left /= total;
-  mean.top /= total;
-  mean.right /= total;
-  mean.bottom /= total;
-  for (auto& point : mean.keypoints) {
-    point[0] /= total;
-    point[1] /= total;
+
+  FaceBox Mean() const {
+    FaceBox mean = mean_;
+    mean.left /= total_;
+    mean.top /= total_;
+    mean.right /= total_;
+    mean.bottom /= total_;
+    for (auto& point : mean.keypoints) {
+      point[0] /= total_;
+      point[1] /= total_;
+    }
+    return mean;
   }
-  mean.score = cluster.front().score;
-  return mean;
+
+ private:
+  FaceBox mean_;
+  float total_ = 0;
+};
+
+// Keeps boxes best first; of equals the earlier one goes first. Most are few, so this beats cleverer sorts.
+void Insert(const FaceBox& box, FaceBox* boxes, size_t count) {
+  size_t at = count;
+  for (; at > 0 && boxes[at - 1].score < box.score; --at) boxes[at] = boxes[at - 1];
+  boxes[at] = box;
 }
 
 }  // namespace
@@ -96,27 +111,31 @@ Affine DetectorToUpright(int32_t upright_width, int32_t upright_height) {
   return {scale, 0, (upright_width - side) / 2, 0, scale, (upright_height - side) / 2};
 }
 
-std::vector<FaceBox> DecodeFaces(const float* regressors, const float* logits, const Affine& to_upright) {
+size_t DecodeFaces(const float* regressors, const float* logits, const Affine& to_upright, FaceBox* scratch,
+                   FaceBoxes* faces) {
   static const std::array<Anchor, kAnchors> anchors = MakeAnchors();
-  std::vector<FaceBox> boxes;
+  size_t left = 0, found = 0;
   for (size_t i = 0; i < kAnchors; ++i) {
     const float logit = std::clamp(logits[i], -kLogitLimit, kLogitLimit);
     const float score = 1.0f / (1.0f + std::exp(-logit));
     if (!(score >= spec::face::detector_threshold)) continue;
-    boxes.push_back(Decode(regressors + i * kRegressorsPerAnchor, anchors[i], score, to_upright));
+    Insert(Decode(regressors + i * kRegressorsPerAnchor, anchors[i], score, to_upright), scratch, left++);
   }
-  std::stable_sort(boxes.begin(), boxes.end(), [](const FaceBox& a, const FaceBox& b) { return a.score > b.score; });
-  std::vector<FaceBox> faces;
-  while (!boxes.empty()) {
-    std::vector<FaceBox> cluster, rest;
-    for (const FaceBox& box : boxes) {
-      const bool same = cluster.empty() || Overlap(box, boxes.front()) > spec::face::detector_overlap;
-      (same ? cluster : rest).push_back(box);
+  while (left > 0 && found < faces->size()) {
+    const FaceBox best = scratch[0];
+    Blend cluster(best.score);
+    size_t kept = 0;
+    for (size_t i = 0; i < left; ++i) {
+      if (i == 0 || Overlap(scratch[i], best) > spec::face::detector_overlap) {
+        cluster.Add(scratch[i]);
+      } else {
+        scratch[kept++] = scratch[i];
+      }
     }
-    faces.push_back(Blend(cluster));
-    boxes.swap(rest);
+    left = kept;
+    (*faces)[found++] = cluster.Mean();
   }
-  return faces;
+  return found;
 }
 
 }  // namespace avg

@@ -7,6 +7,7 @@
 
 namespace avg {
 
+// In the order of avg_pixel_format and avg_color_matrix in avguard.h.
 enum class PixelFormat : uint8_t { kI420, kNv12, kNv21, kRgb24, kBgra, kRgba, kGray8 };
 enum class ColorMatrix : uint8_t { kBt601, kBt709, kBt2020 };
 

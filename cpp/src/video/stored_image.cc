@@ -5,12 +5,25 @@
 
 namespace avg {
 
-void StoredImage::Store(const Image& image) {
+namespace {
+
+size_t PackedBytes(const Image& image) {
   size_t total = 0;
   for (int plane = 0; plane < PlaneCount(image.format); ++plane) {
     total += RowBytes(image, plane) * static_cast<size_t>(PlaneRows(image, plane));
   }
-  bytes_.resize(total);
+  return total;
+}
+
+}  // namespace
+
+bool StoredImage::Fits(const Image& image) const {
+  const size_t bytes = PackedBytes(image);
+  return bytes <= bytes_.size() || HasRoom(bytes_, bytes - bytes_.size());
+}
+
+void StoredImage::Store(const Image& image) {
+  bytes_.resize(PackedBytes(image));
   image_ = image;
   uint8_t* to = bytes_.data();
   for (int plane = 0; plane < PlaneCount(image.format); ++plane) {

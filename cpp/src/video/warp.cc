@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "video/source.h"
 #include "video/yuv_row.h"
@@ -79,6 +78,9 @@ Taps TapsOf(const Affine& map) {
   return taps;
 }
 
+// Columns that are worked on at a time.
+constexpr int32_t kWidest = 256;
+
 // Output columns [begin, end).
 struct Span {
   int32_t begin = 0, end = 0;
@@ -94,7 +96,8 @@ Span Narrow(Span span, Predicate holds) {
 
 class Warper {
  public:
-  Warper(const Image& image, const Affine& map, int32_t out_width, Border border)
+  // Of the output columns [begin, end), at most kWidest.
+  Warper(const Image& image, const Affine& map, Span columns, Border border)
       : source_(image),
         taps_(TapsOf(map)),
         map_(map),
@@ -103,32 +106,31 @@ class Warper {
         height_(image.height),
         margin_(taps_.reach / static_cast<double>(kFixedOne) + 2),
         by_rows_(CanSampleYuvRow(source_)),
-        whole_{0, out_width},
-        x_(static_cast<size_t>(out_width)),
-        y_(static_cast<size_t>(out_width)) {}
+        whole_(columns) {}
 
   int taps_per_axis() const { return taps_.per_axis; }
 
   template <int per_axis>
   void Row(int32_t row, uint8_t* rgb) {
     const Span inside = Narrow(whole_, [&](int32_t column) { return Inside(column, row, 0); });
-    for (int32_t column = 0; column < inside.begin; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
+    for (int32_t column = whole_.begin; column < inside.begin; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
     for (int32_t column = inside.end; column < whole_.end; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
     for (int32_t column = inside.begin; column < inside.end; ++column) {
       double x, y;
       map_.Apply(column + 0.5, row + 0.5, &x, &y);
-      x_[static_cast<size_t>(column)] = static_cast<int32_t>((x - 0.5) * kFixedOne);
-      y_[static_cast<size_t>(column)] = static_cast<int32_t>((y - 0.5) * kFixedOne);
+      x_[column - whole_.begin] = static_cast<int32_t>((x - 0.5) * kFixedOne);
+      y_[column - whole_.begin] = static_cast<int32_t>((y - 0.5) * kFixedOne);
     }
     Span block = Narrow(inside, [&](int32_t column) { return Inside(column, row, kYuvOverreach); });
     if (!by_rows_ || block.end - block.begin < kYuvBlock) block.end = block.begin;
-    const auto* x = x_.data();
-    const auto* y = y_.data();
+    const auto x = [&](int32_t column) { return x_[column - whole_.begin]; };
+    const auto y = [&](int32_t column) { return y_[column - whole_.begin]; };
     for (int32_t i = inside.begin; i < block.begin; ++i)
-      Sample<per_axis, true>(source_, x[i], y[i], taps_, rgb + 3 * i);
-    for (int32_t i = block.end; i < inside.end; ++i) Sample<per_axis, true>(source_, x[i], y[i], taps_, rgb + 3 * i);
+      Sample<per_axis, true>(source_, x(i), y(i), taps_, rgb + 3 * i);
+    for (int32_t i = block.end; i < inside.end; ++i) Sample<per_axis, true>(source_, x(i), y(i), taps_, rgb + 3 * i);
     if (block.begin == block.end) return;
-    SampleYuvRow(source_, taps_, x + block.begin, y + block.begin, block.end - block.begin, rgb + 3 * block.begin);
+    const int32_t at = block.begin - whole_.begin;
+    SampleYuvRow(source_, taps_, x_ + at, y_ + at, block.end - block.begin, rgb + 3 * block.begin);
   }
 
  private:
@@ -161,18 +163,21 @@ class Warper {
   const double margin_;
   const bool by_rows_;
   const Span whole_;
-  std::vector<int32_t> x_, y_;
+  int32_t x_[kWidest], y_[kWidest];
 };
 
 }  // namespace
 
 void WarpToRgb(const Image& image, const Affine& to_upright, int32_t out_width, int32_t out_height, Border border,
                uint8_t* rgb) {
-  Warper warper(image, Compose(UprightToStored(image), to_upright), out_width, border);
+  const Affine map = Compose(UprightToStored(image), to_upright);
   constexpr decltype(&Warper::Row<1>) kRows[kMaxTaps] = {&Warper::Row<1>, &Warper::Row<2>, &Warper::Row<3>,
                                                          &Warper::Row<4>};
-  const auto row_of = kRows[warper.taps_per_axis() - 1];
-  for (int32_t row = 0; row < out_height; ++row) (warper.*row_of)(row, rgb + 3 * row * out_width);
+  for (int32_t begin = 0; begin < out_width; begin += kWidest) {
+    Warper warper(image, map, {begin, std::min(begin + kWidest, out_width)}, border);
+    const auto row_of = kRows[warper.taps_per_axis() - 1];
+    for (int32_t row = 0; row < out_height; ++row) (warper.*row_of)(row, rgb + 3 * row * out_width);
+  }
 }
 
 }  // namespace avg
