@@ -76,7 +76,8 @@ def test_events_tell_the_windows_and_tracks() -> None:
     session.finish()
     events += session.poll()
     assert session.poll() == []
-    assert {event["kind"] for event in events[:live]} == {"track_found", "window"}
+    kinds = {event["kind"] for event in events[:live]}
+    assert {"track_found", "window"} <= kinds <= {"track_found", "window", "segment_opened", "segment_closed"}
     windows = [event for event in events if event["kind"] == "window"]
     stride_us = SPEC.window.stride_frames * SPEC.video.period_us
     assert [window["start_us"] for window in windows[:3]] == [0, stride_us, 2 * stride_us]
