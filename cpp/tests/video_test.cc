@@ -73,9 +73,14 @@ TEST(DetectorOutputOfAnyKindIsBounded) {
   std::vector<float> regressors(avg::kAnchors * avg::kRegressorsPerAnchor, std::numeric_limits<float>::quiet_NaN());
   std::vector<float> logits(avg::kAnchors, std::numeric_limits<float>::infinity());
   const auto to_upright = avg::DetectorToUpright(640, 360);
-  CHECK(avg::DecodeFaces(regressors.data(), logits.data(), to_upright).size() <= avg::kAnchors);
+  std::vector<avg::FaceBox> scratch(avg::kAnchors);
+  avg::FaceBoxes faces;
+  const auto decode = [&] {
+    return avg::DecodeFaces(regressors.data(), logits.data(), to_upright, scratch.data(), &faces);
+  };
+  CHECK(decode() <= faces.size());
   std::fill(logits.begin(), logits.end(), std::numeric_limits<float>::quiet_NaN());
-  CHECK(avg::DecodeFaces(regressors.data(), logits.data(), to_upright).empty());
+  CHECK(decode() == 0);
 }
 
 TEST(CollapsedMeshesGiveFiniteCrops) {
@@ -89,9 +94,15 @@ TEST(CollapsedMeshesGiveFiniteCrops) {
 TEST(GridShowsEachCellOnce) {
   avg::FrameGrid grid;
   std::vector<avg::FrameGrid::Cell> cells;
-  for (const int64_t t : {int64_t{-100'000}, int64_t{0}, int64_t{0}, int64_t{33'000}, int64_t{5'000'000}})
-    grid.Push(t, &cells);
-  grid.Finish(&cells);
+  const auto take = [&] {
+    for (avg::FrameGrid::Cell cell; grid.Take(&cell);) cells.push_back(cell);
+  };
+  for (const int64_t t : {int64_t{-100'000}, int64_t{0}, int64_t{0}, int64_t{33'000}, int64_t{5'000'000}}) {
+    grid.Push(t);
+    take();
+  }
+  grid.Finish();
+  take();
   for (size_t i = 1; i < cells.size(); ++i) CHECK(cells[i].index == cells[i - 1].index + 1);
   CHECK(grid.repaired() == 1);
   CHECK(cells.back().frame == 4);
