@@ -55,12 +55,18 @@ class MethodMemory final : public et::MemoryAllocator {
  public:
   explicit MethodMemory(Arena* arena) : et::MemoryAllocator(0, nullptr), arena_(arena == nullptr ? &own_ : arena) {}
 
-  void* allocate(size_t size, size_t alignment = kDefaultAlignment) override { return arena_->Take(size, alignment); }
+  void* allocate(size_t size, size_t alignment = kDefaultAlignment) override {
+    void* memory = arena_->Take(size, alignment);
+    if (memory == nullptr) exhausted_ = true;
+    return memory;
+  }
   Arena* arena() { return arena_; }
+  bool exhausted() const { return exhausted_; }
 
  private:
   Arena own_;  // counts, and takes from the heap
   Arena* arena_;
+  bool exhausted_ = false;
 };
 
 class ExecutorchNetwork final : public Network {
@@ -73,7 +79,29 @@ class ExecutorchNetwork final : public Network {
         tensors_(memory_.arena()),
         inputs_(memory_.arena()) {}
 
+  // The runtime has no code of its own for memory that ran out: what it answers then is not about the program.
   Status Load(const et::Program& program, std::string* error) {
+    const Status status = TryLoad(program, error);
+    return status != Status::kOk && memory_.exhausted() ? Status::kNoMemory : status;
+  }
+
+  size_t inputs() const override { return inputs_.size(); }
+  size_t outputs() const override { return method_->outputs_size(); }
+  size_t input_size(size_t i) const override { return inputs_[i].size(); }
+  size_t output_size(size_t i) const override { return static_cast<size_t>(Output(i).numel()); }
+  float* input(size_t i) override { return inputs_[i].data(); }
+  const float* output(size_t i) const override { return Output(i).const_data_ptr<float>(); }
+
+  Status Run() override {
+    NoThreadPoolGuard single_thread;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (method_->set_input(et::EValue(et::etensor::Tensor(&tensors_[i])), i) != et::Error::Ok) return Status::kEngine;
+    }
+    return method_->execute() == et::Error::Ok ? Status::kOk : Status::kEngine;
+  }
+
+ private:
+  Status TryLoad(const et::Program& program, std::string* error) {
     NoThreadPoolGuard single_thread;
     const auto meta = program.method_meta("forward");
     if (!meta.ok()) return Refuse("the program has no method 'forward'", error);
@@ -104,22 +132,6 @@ class ExecutorchNetwork final : public Network {
     return Status::kEngine;
   }
 
-  size_t inputs() const override { return inputs_.size(); }
-  size_t outputs() const override { return method_->outputs_size(); }
-  size_t input_size(size_t i) const override { return inputs_[i].size(); }
-  size_t output_size(size_t i) const override { return static_cast<size_t>(Output(i).numel()); }
-  float* input(size_t i) override { return inputs_[i].data(); }
-  const float* output(size_t i) const override { return Output(i).const_data_ptr<float>(); }
-
-  Status Run() override {
-    NoThreadPoolGuard single_thread;
-    for (size_t i = 0; i < tensors_.size(); ++i) {
-      if (method_->set_input(et::EValue(et::etensor::Tensor(&tensors_[i])), i) != et::Error::Ok) return Status::kEngine;
-    }
-    return method_->execute() == et::Error::Ok ? Status::kOk : Status::kEngine;
-  }
-
- private:
   // The runtime's vector code may read a little beyond the end of a tensor.
   static constexpr size_t kReadBeyond = 128;
 
