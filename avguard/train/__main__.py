@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--head-start-minutes", type=float, default=12.0, help="windows made before fitting starts")
     parser.add_argument("--generator-minutes", type=float, default=10.0, help="training time of each generator")
     parser.add_argument("--produce-seed", type=int, default=0)
-    parser.add_argument("--everything", action="store_true", help="train on the validation sources too")
+    parser.add_argument("--everything", action="store_true", help="train on the validation and test sources too")
     for field in fields(Settings):
         kind = type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
@@ -51,7 +51,8 @@ def main() -> int:
     if args.step in ("all", "cache"):
         from avguard.train.cache import build_cache
 
-        for failure in build_cache(args.data, args.work / "cache", ("train",)):
+        splits = ("train", "test") if args.everything else ("train",)
+        for failure in build_cache(args.data, args.work / "cache", splits):
             print(f"\nnot cached: {failure}", file=sys.stderr)
     if args.step in ("all", "generators"):
         from avguard.train.generators import train_generators
