@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Settings:
     hold_out: str = ""  # a family of generators that training must not see
     without: str = ""  # families of the forge to do without, joined by commas
     without_sources: str = ""  # source repositories that training must not see, joined by commas
+    freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
     start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
 
@@ -94,6 +95,11 @@ class Validation:
     video: Pool
     audio: Pool
     truth: dict[str, dict[str, int | None]]
+
+    def only(self, clips: set[str]) -> Validation:
+        """The same, of some clips."""
+        kept = [i for i, clip in enumerate(self.clips) if clip in clips]
+        return replace(self, clips=[self.clips[i] for i in kept], pairs=[self.pairs[i] for i in kept])
 
     @torch.no_grad()
     def logits(self, model: torch.nn.Module, device: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
@@ -184,13 +190,20 @@ class Trainer:
         self.sampler = make_sampler(settings, self.video, self.audio, rows)
         self.model = JointModel(settings.width, settings.dropout, settings.streams.split(","))
         self.model = self.model.to(settings.device, memory_format=torch.channels_last)
-        trunks = {id(p) for trunk in pretrained_trunks(self.model) for p in trunk.parameters()}
+        trunks = pretrained_trunks(self.model)
+        for trunk in trunks:
+            trunk.freeze(settings.freeze)
+        slow_ones = {id(p) for trunk in trunks for p in trunk.parameters()}
         if settings.start_from:
             self.model.load_state_dict(torch.load(settings.start_from, map_location="cpu", weights_only=True)["model"])
         self.ema = Ema(self.model, settings.ema)
         groups = [
             {
-                "params": [p for p in self.model.parameters() if (id(p) in trunks) == slow and (p.ndim > 1) == decayed],
+                "params": [
+                    p
+                    for p in self.model.parameters()
+                    if p.requires_grad and (id(p) in slow_ones) == slow and (p.ndim > 1) == decayed
+                ],
                 "weight_decay": settings.weight_decay if decayed else 0.0,
                 "rate": settings.trunk_rate if slow else 1.0,
             }
