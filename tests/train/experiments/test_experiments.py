@@ -155,7 +155,7 @@ def test_a_fold_goes_on_from_a_checkpoint_and_judges_only_what_it_was_not_given(
     data, store, out = folders
     run_all([Experiment("start", "claims", "joint", TINY)], data, store, out)
     settings = replace(
-        TINY, without_sources="s/real1,s/fake1", start_from=str(out / "runs/start/checkpoint.pt"), freeze=2
+        TINY, without_sources="s/real2,s/fake2", start_from=str(out / "runs/start/checkpoint.pt"), freeze=2
     )
     run_all([Experiment("folds-0", "folds", "joint", settings)], data, store, out)
     result = next(r for r in read_results(out) if r["group"] == "folds")
