@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from avguard import __version__
 from avguard.api import Checker
+from avguard.commands import scan
 from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.models import bundle_in_use
 from avguard.models.choice import VARIABLE
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--engine", choices=("auto", "int8", "float"), default="auto")
     check.add_argument("--quiet", action="store_true", help="no progress")
     check.set_defaults(run=_check)
+    scan.add_arguments(commands.add_parser("scan", help="judge many files, resumably", epilog=scan.__doc__))
     doctor = commands.add_parser("doctor", help="examine this installation")
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_doctor)
