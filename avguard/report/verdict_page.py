@@ -81,27 +81,30 @@ def _verdict(verdict: Verdict, subject: Subject, calibration: Mapping[str, Any])
 def _heads(verdict: Verdict, calibration: Mapping[str, Any]) -> Safe:
     rows: list[Child] = []
     real, fake = calibration["real_below"], calibration["fake_above"]
-    rows += _head("Overall", verdict.score.overall, real, fake, verdict.label, "")
+    rows.append(_head("Overall", verdict.score.overall, real, fake, verdict.label, ""))
     for head, name in HEADS.items():
         said = verdict.heads.get(head)
         label, reasons = (said.label, because(said.reasons)) if said else ("inconclusive", "")
-        score = getattr(verdict.score, head)
-        rows += _head(
-            name, score, calibration["head_real_below"][head], calibration["head_fake_above"][head], label, reasons
+        score, below, above = (
+            getattr(verdict.score, head),
+            calibration["head_real_below"],
+            calibration["head_fake_above"],
         )
-    return tag("div", *rows, class_="heads")
+        rows.append(_head(name, score, below[head], above[head], label, reasons))
+    return tag("div", *rows)
 
 
-def _head(name: str, score: float | None, real: float, fake: float, label: str, reasons: str) -> list[Child]:
+def _head(name: str, score: float | None, real: float, fake: float, label: str, reasons: str) -> Safe:
     words = "not judged" if score is None else SENTENCES[label]
     because_of = f" ({reasons})" if reasons else ""
-    shown = "–" if score is None else f"{score:.2f}"
-    return [
+    return tag(
+        "div",
         tag("b" if name == "Overall" else "span", name),
         charts.bar(score, real, fake, label),
-        tag("span", shown, class_="score"),
+        tag("span", "–" if score is None else f"{score:.2f}", class_="score"),
         tag("span", words + because_of, class_="label soft"),
-    ]
+        class_="head",
+    )
 
 
 def _offset(verdict: Verdict) -> str:
@@ -151,7 +154,9 @@ def _segments(verdict: Verdict) -> Safe | None:
     rows = [
         tag(
             "tr",
-            tag("td", f"{charts.time_text(round(s.start_s, 2))} – {charts.time_text(round(s.end_s, 2))}"),
+            tag(
+                "td", f"{charts.time_text(round(s.start_s, 2))} – {charts.time_text(round(s.end_s, 2))}", class_="fixed"
+            ),
             tag("td", HEADS.get(s.modality, s.modality)),
             tag("td", f"{s.score:.2f}", class_="number"),
         )
@@ -264,7 +269,7 @@ def _calibration(calibration: Mapping[str, Any]) -> Safe:
 
 def _model(verdict: Verdict, text: str) -> Safe:
     rows = [("Model", verdict.model.id), ("Engine", verdict.model.engine), ("Licence", verdict.model.licence)]
-    table = tag("table", [tag("tr", tag("td", name), tag("td", value)) for name, value in rows])
+    table = tag("table", [tag("tr", tag("td", name, class_="fixed"), tag("td", value)) for name, value in rows])
     spec = tag("p", f"Spec {verdict.model.spec_hash}", class_="hash")
     return tag("section", tag("h2", "The model"), table, spec, card(text), class_="card")
 
