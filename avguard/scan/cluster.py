@@ -65,7 +65,7 @@ class RayTeam:
             answer: Answer = self._ray.get(reference)
         except (errors.ActorDiedError, errors.ActorUnavailableError, errors.WorkerCrashedError) as error:
             words = str(error)
-            if "creation task" in words:
+            if "raised in its creation task" in words:
                 raise ModelError(f"a worker could not start: {words.strip().splitlines()[-1]}") from None
             return Lost("the actor died")
         return answer

@@ -31,8 +31,8 @@ def throwaway_chain() -> tuple[bytes, bytes]:
     ]
     made = []
     for k, authority in ((0, False), (1, True)):
-        usage = {name: False for name in ("content_commitment", "key_encipherment", "data_encipherment")}
-        usage |= {name: False for name in ("key_agreement", "encipher_only", "decipher_only")}
+        usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment"), False)
+        usage |= dict.fromkeys(("key_agreement", "encipher_only", "decipher_only"), False)
         builder = (
             x509.CertificateBuilder()
             .subject_name(names[k])

@@ -17,9 +17,9 @@ import pytest
 
 from avguard import errors
 from avguard.scan.find import find
-from avguard.scan.run import Options, scan
 from avguard.scan.journal import Journal
 from avguard.scan.row import Row
+from avguard.scan.run import Options, scan
 from avguard.scan.team import LocalTeam
 from avguard.scan.worker import Identity, Settings, Worker, model_key
 from tests.make_media import Film, Sound, write_clip
@@ -139,11 +139,20 @@ def test_a_file_that_kills_workers_costs_itself_alone(clips: Path, expected: dic
     assert len(found) == 6
 
 
+class Stuck(LocalTeam):
+    """Processes that stop in the middle of a file."""
+
+    def ask(self, member: Any, request: Any) -> None:
+        if isinstance(request, Identity):
+            os.kill(member.process.pid, signal.SIGSTOP)
+        super().ask(member, request)
+
+
 def test_a_file_that_takes_too_long_is_given_up(clips: Path, tmp_path: Path) -> None:
     settings = Settings(model_key(None, "auto"))
-    team = LocalTeam(settings)
+    team = Stuck(settings)
     with Journal(tmp_path / "r.jsonl", settings.model) as journal:
-        tally = scan(find([str(clips / "3.mp4")]), journal, team, Options(workers=1, timeout_s=0.001))
+        tally = scan(find([str(clips / "3.mp4")]), journal, team, Options(workers=1, timeout_s=8.0))
     team.close()
     assert tally.errors == 1
     assert outcomes(tmp_path / "r.jsonl")[str(clips / "3.mp4")][2] == "DecodeTimeoutError"
