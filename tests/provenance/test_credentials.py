@@ -65,8 +65,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signed(plain: Path) -> Path:
     certificates, key = throwaway_chain()
-    info = c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, certificates, key, b"")
-    action = {"label": "c2pa.actions", "data": {"actions": [{"action": "c2pa.created"}]}}
+    info = c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, certificates, key, None)
+    origin = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCreation"
+    actions = [{"action": "c2pa.created", "digitalSourceType": origin}]
+    action = {"label": "c2pa.actions", "data": {"actions": actions}}
     manifest = {"claim_generator_info": [{"name": "test", "version": "1"}], "assertions": [action]}
     out = plain.with_name("signed.mp4")
     with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest) as builder:
