@@ -136,7 +136,9 @@ def _highest(rows: Sequence[ScannedFile]) -> Safe | None:
         return None
     heads = ("overall", "video", "audio", "sync")
     titles = [tag("th", "File"), *(tag("th", NAMES[h] if h != "sync" else "Together", class_="number") for h in heads)]
-    body = [tag("tr", tag("td", row.path), *(_score(row.score.get(head)) for head in heads)) for row in rows]
+    body = [
+        tag("tr", tag("td", row.path, class_="name"), *(_score(row.score.get(head)) for head in heads)) for row in rows
+    ]
     table = tag("div", tag("table", tag("tr", titles), body), class_="scroll")
     return tag("section", tag("h2", f"Called manipulated: the {len(rows)} highest scores"), table, class_="long")
 
@@ -153,7 +155,7 @@ def _folders(folders: Mapping[str, Counter[str]]) -> Safe | None:
     body = [
         tag(
             "tr",
-            tag("td", name),
+            tag("td", name, class_="name"),
             *(tag("td", f"{n:,}", class_="number") for n in (c.total(), *(c[k] for k in OUTCOMES))),
         )
         for name, c in largest
@@ -186,12 +188,10 @@ def _failed(summary: ScanSummary) -> Safe | None:
     if not summary.errors:
         return None
     counts = " · ".join(f"{kind} {count:,}" for kind, count in summary.errors.most_common())
-    rows = [
-        tag("tr", tag("td", row.path), tag("td", f"{row.error.kind}: {row.error.text}"))
+    items = [
+        tag("li", tag("b", row.path), tag("div", f"{row.error.kind}: {row.error.text}", class_="soft"))
         for row in summary.failed
         if row.error is not None
     ]
-    table = tag("div", tag("table", tag("tr", tag("th", "File"), tag("th", "Error")), rows), class_="scroll")
-    return tag(
-        "section", tag("h2", "Files that could not be read"), tag("p", counts, class_="soft"), table, class_="long"
-    )
+    title = tag("h2", "Files that could not be read")
+    return tag("section", title, tag("p", counts, class_="soft"), tag("ul", items), class_="long")

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from avguard.scan.row import SCORES, Row
 
 BINS = 20
-MOST_LISTED = 100
+MOST_LISTED = 50
 
 
 @dataclass
