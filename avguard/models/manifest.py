@@ -114,7 +114,7 @@ def check_calibration(raw: object) -> None:
     per_head = dict.fromkeys(("scale", "bias", "head_fake_above", "head_real_below", "segment_above"), heads)
     mixes = {key: {"bias", "either", "weight"} for key in ("both", "video_only", "audio_only")}
     single = ("peak_weight", "fake_above", "real_below", "minimum_face_s", "minimum_speech_s", "offset_contrast")
-    if not isinstance(raw, dict) or set(raw) != {*per_head, *mixes, *single}:
+    if not isinstance(raw, dict) or set(raw) - {"reliability"} != {*per_head, *mixes, *single}:
         raise ModelError("manifest.json: calibration lacks keys or has unknown ones. Export the bundle again.")
     groups = [(key, raw[key], wanted) for key, wanted in (per_head | mixes).items()]
     groups += [
@@ -130,3 +130,22 @@ def check_calibration(raw: object) -> None:
     for name, value in numbers:
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
             raise ModelError(f"manifest.json: calibration.{name} is {value!r}, not a finite number.")
+    if "reliability" in raw:
+        _check_reliability(raw["reliability"], heads | {"overall"})
+
+
+def _check_reliability(raw: object, heads: set[str]) -> None:
+    """``clips``: what it was measured on, in words; ``heads``: per head bins of (mean score, share fake, clips)."""
+    known = raw if isinstance(raw, dict) else {}
+    bins = known.get("heads")
+    if set(known) != {"clips", "heads"} or not isinstance(known["clips"], str) or not isinstance(bins, dict):
+        raise ModelError("manifest.json: calibration.reliability must have clips and heads. Export the bundle again.")
+    for head, rows in bins.items():
+        if head not in heads or not isinstance(rows, list) or not all(_is_bin(row) for row in rows):
+            raise ModelError(f"manifest.json: calibration.reliability.heads.{head} makes no sense. Export it again.")
+
+
+def _is_bin(row: object) -> bool:
+    if not isinstance(row, list) or not all(type(value) in (int, float) for value in row):
+        return False
+    return len(row) == 3 and 0 <= row[0] <= 1 and 0 <= row[1] <= 1 and 1 <= row[2] < 1e9
