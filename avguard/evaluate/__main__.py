@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -15,24 +14,15 @@ import numpy as np
 
 from avguard.errors import AvguardError, UsageError
 from avguard.evaluate.journal import Result, read_results
-from avguard.evaluate.judge import DIGEST_MARK
 from avguard.evaluate.manifest import Row, read_manifest, select
 from avguard.evaluate.metrics import DRAWS
 from avguard.evaluate.probes import ProbeReport, make_probes, render_probes
-from avguard.evaluate.product import make_checker
+from avguard.evaluate.product import make_checker, name_model
 from avguard.evaluate.report import make_report
+from avguard.evaluate.robustness.command import add_arguments, robustness
 from avguard.evaluate.run import Progress, run
 from avguard.evaluate.text import plain, render
 from avguard.evaluate.trivial import Trivial, measure_all
-from avguard.models import default_path, load_manifest
-
-
-def name_model(model: str | None, engine: str) -> str:
-    """Name and engine of a bundle and the digest of its manifest, which holds those of its files: the results' key."""
-    folder = default_path() if model is None else Path(model)
-    name = load_manifest(folder).id
-    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
-    return f"{name}{DIGEST_MARK}{digest}-{engine}"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,11 +43,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _parse_robustness(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m avguard.evaluate robustness", description=robustness.__doc__)
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, report, and return the exit code: 0, or the code of the avguard error; 130 when interrupted."""
-    options = parse(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    damage = words[:1] == ["robustness"]
+    options = _parse_robustness(words[1:]) if damage else parse(words)
     try:
-        _evaluate(options)
+        if damage:
+            print(robustness(options, _tell), end="")
+        else:
+            _evaluate(options)
     except AvguardError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.code
