@@ -32,7 +32,7 @@ ROOMS = {
     "scan": PRODUCT,
     "doctor": PRODUCT,
     "bundles": PRODUCT,
-    "cli": PRODUCT | {"doctor", "bundles", "report", "scan"},
+    "cli": PRODUCT | {"doctor", "bundles", "report", "scan", "evaluate"},
     "evaluate": PRODUCT | {"data", "scan"},
     "train": PRODUCT | {"data", "evaluate"},
     "export": PRODUCT | {"data", "evaluate", "train"},
