@@ -11,7 +11,7 @@ import argparse
 import functools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,10 @@ from avguard.errors import AvguardError, UsageError
 from avguard.evaluate.benchmark import make_benchmark
 from avguard.evaluate.benchmark_text import page, render_benchmark
 from avguard.evaluate.journal import Result, read_results
-from avguard.evaluate.judge import DIGEST_MARK
 from avguard.evaluate.manifest import read_manifest, select
 from avguard.evaluate.metrics import DRAWS
 from avguard.evaluate.probes import ProbeReport, make_probes, render_probes
-from avguard.evaluate.product import folder_of, make_checker, name_model
+from avguard.evaluate.product import make_checker, name_model, trained_sources
 from avguard.evaluate.report import make_report
 from avguard.evaluate.robustness.command import add_arguments, robustness
 from avguard.evaluate.robustness.pick import pick
@@ -33,7 +32,6 @@ from avguard.evaluate.run import Progress, run
 from avguard.evaluate.text import Json, plain, render
 from avguard.evaluate.trim import make_trimming_checker
 from avguard.evaluate.trivial import Trivial, measure_all
-from avguard.models import load_manifest
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -87,10 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(options: argparse.Namespace) -> None:
     everything, rows = _rows(options)
     model_id, results = _results(options, rows)
+    trained_on = trained_sources(options.model, model_id)
     benchmark = make_benchmark(
         rows,
         results,
-        _trained_on(options.model, model_id),
+        trained_on,
         name=options.dataset[0] if options.dataset else str(options.data),
         split=options.split,
         model_id=model_id,
@@ -98,7 +97,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     document = {"benchmark": plain(benchmark)}
     if options.data:
-        document |= _full_report(options, everything, rows, results, model_id)
+        document |= _full_report(options, everything, rows, results, model_id, trained_on)
     print(render_benchmark(benchmark), end="")
     if options.html is not None:
         options.html.write_text(page(benchmark), encoding="utf-8")
@@ -122,23 +121,25 @@ def _rows(options: argparse.Namespace) -> tuple[tuple[Row, ...], tuple[Row, ...]
     return everything, pick(rows, options.clips, options.seed) if options.clips else rows
 
 
-def _trained_on(model: str | None, model_id: str) -> tuple[str, ...] | None:
-    """What the bundle says it was trained on; None when the results are of another bundle."""
-    manifest = load_manifest(folder_of(model))
-    return manifest.trained_on if model_id.startswith(manifest.id + DIGEST_MARK) else None
-
-
 def _full_report(
     options: argparse.Namespace,
     everything: Sequence[Row],
     rows: Sequence[Row],
     results: dict[str, Result],
     model_id: str,
+    trained_on: Collection[str] | None,
 ) -> dict[str, Json]:
     """Everything else that a folder with a train split allows to say; printed, and as what JSON holds."""
     rng = np.random.default_rng(options.seed)
     report = make_report(
-        rows, results, everything, model_id=model_id, split=options.split, rng=rng, draws=options.draws
+        rows,
+        results,
+        everything,
+        model_id=model_id,
+        split=options.split,
+        rng=rng,
+        draws=options.draws,
+        trained_on=trained_on,
     )
     print(render(report))
     found = {"report": plain(report)}

@@ -28,3 +28,9 @@ def name_model(model: str | None, engine: str) -> str:
     name = load_manifest(folder).id
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
     return f"{name}{DIGEST_MARK}{digest}-{engine}"
+
+
+def trained_sources(model: str | None, model_id: str) -> tuple[str, ...] | None:
+    """What the bundle says it was trained on; None when it does not say, or the results are of another bundle."""
+    manifest = load_manifest(folder_of(model))
+    return manifest.trained_on if model_id.startswith(manifest.id + DIGEST_MARK) else None

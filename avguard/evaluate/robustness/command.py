@@ -15,7 +15,7 @@ from avguard.data import Row
 from avguard.errors import UsageError
 from avguard.evaluate.journal import Result, read_results
 from avguard.evaluate.manifest import read_manifest, select
-from avguard.evaluate.product import make_checker, name_model
+from avguard.evaluate.product import make_checker, name_model, trained_sources
 from avguard.evaluate.robustness.card import card
 from avguard.evaluate.robustness.checker import make_damaging_checker
 from avguard.evaluate.robustness.outcome import Outcome, outcomes
@@ -46,13 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run found; ``missing``: conditions that are not finished."""
+    """What a run found; ``missing``: conditions that are not finished. ``seen``: clips of sources that the model was
+    trained on, None where the bundle does not tell.
+    """
 
     model_id: str
     split: str
     clips: int
     seconds: float
     missing: int
+    seen: int | None
     outcomes: tuple[Outcome, ...]
     slices: tuple[Slice, ...]
 
@@ -71,14 +74,16 @@ def robustness(options: argparse.Namespace, tell: Callable[[Progress], None]) ->
     damaged, undamaged = _results(options, chosen, plan, reals, model_id, tell)
     found = outcomes(chosen, plan, damaged)
     sides = {row.path: shorter_side_px(options.data / row.path) for row in reals if row.path in undamaged}
+    trained_on = trained_sources(options.model, model_id)
     findings = Findings(
         model_id=model_id,
         split=options.split,
         clips=len(chosen),
         seconds=options.seconds,
         missing=len(plan) - len(found),
+        seen=None if trained_on is None else sum(row.source in trained_on for row in chosen),
         outcomes=found,
-        slices=slices(reals, undamaged, sides),
+        slices=slices(reals, undamaged, sides, trained_on),
     )
     return _write(options.out, findings)
 
@@ -115,6 +120,10 @@ def _write(folder: Path, findings: Findings) -> str:
         f"{findings.clips} clips of the split `{findings.split}`, half of them real, the first {findings.seconds:g} s "
         "of each, all damaged and written again (H.264 CRF 18, AAC 128 kbit/s) in the same way."
     )
+    if findings.seen is None:
+        how += " The bundle does not name its training sources."
+    else:
+        how += f" {findings.seen} of them come from sources that the model was trained on."
     if findings.missing:
         how += f" INCOMPLETE: {findings.missing} conditions are not finished."
     text = card(findings.outcomes, findings.slices, findings.model_id, how)

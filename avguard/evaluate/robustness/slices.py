@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +35,19 @@ class Slice:
     mean_overall: float
 
 
-def slices(rows: Sequence[Row], results: Mapping[str, Result], sides_px: Mapping[str, int | None]) -> tuple[Slice, ...]:
-    """Every axis over the real clips that have a result. ``sides_px``: shorter side of the picture, by path."""
+def slices(
+    rows: Sequence[Row],
+    results: Mapping[str, Result],
+    sides_px: Mapping[str, int | None],
+    trained_on: Collection[str] | None = None,
+) -> tuple[Slice, ...]:
+    """Every axis over the real clips that have a result. ``sides_px``: shorter side of the picture, by path.
+    ``trained_on``: the bundle's sources, None where it does not name them.
+    """
     reals = [row for row in rows if row.kind == "real" and row.path in results]
     axes = {
         "source": {row.path: row.source for row in reals},
+        "source in training": {row.path: _trained(row, trained_on) for row in reals},
         "language": {row.path: row.language or UNKNOWN for row in reals},
         "shorter side, px": {row.path: _bin(sides_px.get(row.path), _SIDES_PX) for row in reals},
         "between the eyes, px": _measured(reals, results, "face_px", _FACES_PX),
@@ -47,6 +55,10 @@ def slices(rows: Sequence[Row], results: Mapping[str, Result], sides_px: Mapping
         "speech, s": _measured(reals, results, "speech_s", _SPEECH_S),
     }
     return tuple(part for axis, names in axes.items() for part in _axis(axis, names, results))
+
+
+def _trained(row: Row, trained_on: Collection[str] | None) -> str:
+    return UNKNOWN if trained_on is None else "seen" if row.source in trained_on else "unseen"
 
 
 def shorter_side_px(path: Path) -> int | None:

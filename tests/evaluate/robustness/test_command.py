@@ -78,7 +78,9 @@ def test_slices_are_of_real_clips_only(tmp_path: Path) -> None:
     results = {row.path: replace(result(row, CLEAN, 0.4, "real"), clip=row.path) for row in rows}
     results["clips/r1.mp4"] = replace(results["clips/r1.mp4"], label="fake")
     sides = {row.path: 160 if row.source == "page/0" else 400 for row in rows}
-    found = {(s.axis, s.name): s for s in slices(rows, results, sides)}
+    found = {(s.axis, s.name): s for s in slices(rows, results, sides, ["page/2"])}
+    assert (found["source in training", "seen"].clips, found["source in training", "unseen"].clips) == (6, 2)
+    assert {s.name for s in slices(rows, results, sides) if s.axis == "source in training"} == {"not known"}
     assert found["source", "page/1"].false_alarms.value == 1.0
     assert found["source", "page/2"].clips == 6
     assert (found["language", "en"].clips, found["language", "not known"].clips) == (1, 7)
