@@ -14,7 +14,7 @@ from dataclasses import fields
 from multiprocessing import get_context
 from pathlib import Path
 
-from avguard.train.launch import fit
+from avguard.train.launch import LAUNCHERS, fit
 from avguard.train.loop import Settings
 
 
@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--generator-minutes", type=float, default=10.0, help="training time of each generator")
     parser.add_argument("--produce-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1, help="that fit together, one per GPU or CPU core")
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="torchrun", help="what starts the processes")
     parser.add_argument("--everything", action="store_true", help="train on the validation sources too")
     for field in fields(Settings):
         kind = type(field.default)
@@ -67,7 +68,7 @@ def main() -> int:
         producer = get_context("spawn").Process(target=_produce, args=(args, args.produce_minutes), daemon=True)
         producer.start()
     if args.step in ("all", "fit"):
-        fit(settings, args.data, args.work / "windows", args.run, args.processes)
+        fit(settings, args.data, args.work / "windows", args.run, args.processes, args.launcher)
     if producer is not None:
         producer.terminate()
     return 0

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the processes of a team on this machine; for several machines use torchrun, which each process understands."""
+"""Starts the processes of a team: on this machine, or on a cluster by Ray Train.
+
+For several machines without Ray use torchrun, which each process understands.
+"""
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 
+import torch
 from torch import distributed
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -16,10 +21,20 @@ from avguard.train.loop import Settings, Trainer
 _RESTARTS = 3
 
 
-def fit(settings: Settings, data: Path, store: Path, folder: Path, processes: int = 1) -> None:
-    """Train in this process, or in so many. Raises UsageError for fewer than one."""
-    if processes < 1:
-        raise UsageError(f"{processes} processes cannot train: give 1 or more")
+LAUNCHERS = ("torchrun", "ray")
+
+
+def fit(
+    settings: Settings, data: Path, store: Path, folder: Path, processes: int = 1, launcher: str = "torchrun"
+) -> None:
+    """Train in this process, or in so many that ``launcher`` starts. Raises UsageError for fewer than one."""
+    if processes < 1 or launcher not in LAUNCHERS:
+        raise UsageError(
+            f"{processes} processes by {launcher} cannot train: give 1 or more by {' or '.join(LAUNCHERS)}"
+        )
+    if launcher == "ray":
+        _fit_on_ray(settings, data.resolve(), store.resolve(), folder.resolve(), processes)
+        return
     if processes == 1:
         Trainer(settings, data, store, folder).run()
         return
@@ -43,3 +58,26 @@ def _member(settings: Settings, data: Path, store: Path, folder: Path) -> None:
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def _fit_on_ray(settings: Settings, data: Path, store: Path, folder: Path, processes: int) -> None:
+    """Every machine of the cluster must see the same ``data``, ``store`` and ``folder``."""
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    here = Path.cwd()
+    # Ray's workers import from where it was started, and a checkout there would hide the installed package.
+    os.chdir(folder)
+    try:
+        ray.init(ignore_reinit_error=True)
+    finally:
+        os.chdir(here)
+    gpu = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+    TorchTrainer(
+        # Ray makes the process group, and takes it down.
+        lambda: Trainer(settings, data, store, folder).run(),
+        scaling_config=ScalingConfig(num_workers=processes, use_gpu=gpu),
+        run_config=RunConfig(storage_path=str(folder / "ray"), failure_config=FailureConfig(max_failures=_RESTARTS)),
+    ).fit()

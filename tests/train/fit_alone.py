@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains as told in a process of its own, which a test may kill: settings as JSON, data, store, folder, processes."""
+"""Trains in a process of its own, which a test may kill: settings as JSON, data, store, folder, processes, launcher."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from pathlib import Path
 from avguard.train.launch import fit
 from avguard.train.loop import Settings
 
+
+def main(words: list[str]) -> None:
+    """Train as ``words`` say."""
+    settings = Settings(**json.loads(words[0]))
+    fit(settings, *(Path(word) for word in words[1:4]), int(words[4]), *words[5:])
+
+
 if __name__ == "__main__":
-    settings = Settings(**json.loads(sys.argv[1]))
-    fit(settings, *(Path(word) for word in sys.argv[2:5]), int(sys.argv[5]))
+    main(sys.argv[1:])

@@ -122,6 +122,18 @@ def test_two_processes_train_one_model(folders: Folders) -> None:
     assert alone.step == 5
 
 
+def test_ray_trains_like_torchrun(folders: Folders) -> None:
+    pytest.importorskip("ray.train", reason="pip install 'ray[train]' to train on a cluster")
+    data, store, run = folders
+    program = "import sys; sys.path.append(sys.argv[1]); from tests.train.fit_alone import main; main(sys.argv[2:])"
+    words = [json.dumps(asdict(replace(TINY, steps=2))), str(data), str(store), str(run), "2", "ray"]
+    # A process of its own: Ray leaves threads, sockets and warnings behind.
+    subprocess.run([sys.executable, "-I", "-c", program, str(ROOT), *words], check=True, timeout=400)
+    assert saved(run)["progress"]["step"] == 2
+    fit(replace(TINY, steps=2), data, store, run.with_name("torchrun"), processes=2)
+    assert same_bits(saved(run), saved(run.with_name("torchrun")))
+
+
 def test_an_older_checkpoint_is_read(folders: Folders) -> None:
     data, store, run = folders
     fit(replace(TINY, steps=2), data, store, run)
