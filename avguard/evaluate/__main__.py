@@ -90,7 +90,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         rows,
         results,
         trained_on,
-        name=options.dataset[0] if options.dataset else str(options.data),
+        name=options.dataset[0] if options.dataset else options.data.resolve().name,
         split=options.split,
         model_id=model_id,
         trimmed=options.trim_silence,

@@ -12,7 +12,7 @@ from avguard.evaluate.text import number, share, table
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #1d1d1f; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+h1, p { overflow-wrap: anywhere; } h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #888; }
@@ -48,7 +48,7 @@ def render_benchmark(found: Benchmark) -> str:
 
 def page(found: Benchmark) -> str:
     """For a browser: self-contained, no script, nothing loaded, every string escaped."""
-    title = f"{found.name}: {found.model_id}"
+    title = f"Benchmark: {found.name}"
     body = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(fact)}</p>" for fact in _facts(found))]
     for part in _parts(found):
         head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in part.header)
@@ -83,7 +83,7 @@ def _facts(found: Benchmark) -> list[str]:
 
 
 def _parts(found: Benchmark) -> list[_Part]:
-    header = ["head", "clips", "real", "fake", "no score", "seen sources", "AUC", "EER", "AP", "ACC", "bal. ACC"]
+    header = ["head", "clips", "real", "fake", "no score", "from seen sources", "AUC", "EER", "AP", "ACC", "bal. ACC"]
     parts = [
         _Part("detection", header, [_cells(line.head, line.part, line) for line in found.lines], f"{_NOTE} {_SOURCES}")
     ]
@@ -104,7 +104,7 @@ def _cells(first: str, second: str, line: Line) -> list[str]:
 
 
 def _localisation(found: Sequence[Localisation]) -> _Part:
-    header = ["clips", "n", "spans", "segments", "seen sources", *(f"AP@{key}" for key in found[0].ap)]
+    header = ["clips", "n", "spans", "segments", "from seen sources", *(f"AP@{key}" for key in found[0].ap)]
     header += [f"AR@{key}" for key in found[0].ar]
     rows = [
         [

@@ -60,7 +60,7 @@ def _panel(kind: str, points: Sequence[Outcome | None], left: int, top: int) -> 
         y = place(0, value)[1]
         parts.append(f'<line x1="{x0}" y1="{y:.1f}" x2="{x0 + wide}" y2="{y:.1f}" stroke="#dddddd"/>')
         parts.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#555555">{value:g}</text>')
-    labels = ["0", *(f"{value:g}" for value in KINDS[kind].values)]
+    labels = ["clean", *(f"{value:g}" for value in KINDS[kind].values)]
     for level, label in enumerate(labels):
         x = place(level, 0)[0]
         parts.append(f'<text x="{x:.1f}" y="{y0 + tall + 14}" text-anchor="middle" fill="#555555">{label}</text>')
