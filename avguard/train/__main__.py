@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--produce-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1, help="that fit together, one per GPU or CPU core")
     parser.add_argument("--launcher", choices=LAUNCHERS, default="torchrun", help="what starts the processes")
-    parser.add_argument("--everything", action="store_true", help="train on the validation sources too")
+    parser.add_argument("--everything", action="store_true", help="train on the validation and test sources too")
     for field in fields(Settings):
         kind = type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
@@ -54,7 +54,8 @@ def main() -> int:
     if args.step in ("all", "cache"):
         from avguard.train.cache import build_cache
 
-        for failure in build_cache(args.data, args.work / "cache", ("train",)):
+        splits = ("train", "test") if args.everything else ("train",)
+        for failure in build_cache(args.data, args.work / "cache", splits):
             print(f"\nnot cached: {failure}", file=sys.stderr)
     if args.step in ("all", "generators"):
         from avguard.train.generators import train_generators

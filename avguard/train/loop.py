@@ -65,6 +65,9 @@ class Settings:
     streams: str = "video,audio,sync"  # of the model; for ablations
     hold_out: str = ""  # a family of generators that training must not see
     without: str = ""  # families of the forge to do without, joined by commas
+    without_sources: str = ""  # source repositories that training must not see, joined by commas
+    freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
+    start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
 
 def learning_rate(settings: Settings, progress: float) -> float:
@@ -97,7 +100,9 @@ def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) 
     """Batches from what ``settings`` lets training see."""
     names = {Path(r.path).stem: r for r in rows}
     sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
-    hidden = {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
+    away = set(settings.without_sources.split(",")) - {""}
+    hidden = {n for n, r in names.items() if r.source in away}
+    hidden |= {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
     forgeries = tuple(part for part in settings.without.split(",") if part)
 
     def wanted(clip: str, family: str) -> bool:
@@ -124,11 +129,20 @@ class Trainer:
         self.sampler = make_sampler(settings, self.video, self.audio, rows)
         self.model = JointModel(settings.width, settings.dropout, settings.streams.split(","))
         self.model = self.model.to(self.device, memory_format=torch.channels_last)
-        trunks = {id(p) for trunk in pretrained_trunks(self.model) for p in trunk.parameters()}
+        trunks = pretrained_trunks(self.model)
+        for trunk in trunks:
+            trunk.freeze(settings.freeze)
+        slow_ones = {id(p) for trunk in trunks for p in trunk.parameters()}
+        if settings.start_from:
+            self.model.load_state_dict(torch.load(settings.start_from, map_location="cpu", weights_only=True)["model"])
         self.ema = Ema(self.model, settings.ema)
         groups = [
             {
-                "params": [p for p in self.model.parameters() if (id(p) in trunks) == slow and (p.ndim > 1) == decayed],
+                "params": [
+                    p
+                    for p in self.model.parameters()
+                    if p.requires_grad and (id(p) in slow_ones) == slow and (p.ndim > 1) == decayed
+                ],
                 "weight_decay": settings.weight_decay if decayed else 0.0,
                 "rate": settings.trunk_rate if slow else 1.0,
             }

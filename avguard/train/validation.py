@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,11 @@ class Validation:
     video: Pool
     audio: Pool
     truth: dict[str, dict[str, int | None]]
+
+    def only(self, clips: set[str]) -> Validation:
+        """The same, of some clips."""
+        kept = [i for i, clip in enumerate(self.clips) if clip in clips]
+        return replace(self, clips=[self.clips[i] for i in kept], pairs=[self.pairs[i] for i in kept])
 
     @torch.no_grad()
     def logits(self, model: torch.nn.Module, device: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
