@@ -29,7 +29,13 @@ EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["evaluate"]:
+        # It has a command line of its own, shared with ``python -m avguard.evaluate``.
+        from avguard.evaluate.__main__ import main as evaluate
+
+        return evaluate(words[1:])
+    args = _parser().parse_args(words)
     try:
         code: int = args.run(args)
     except AvguardError as error:
@@ -70,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     scan.add_arguments(commands.add_parser("scan", help="judge many files, resumably", epilog=scan.__doc__))
     report.add_arguments(commands.add_parser("report", help="a page from the results of a scan"))
+    commands.add_parser("evaluate", help="measure on a public data set or a folder of one's own")
     doctor = commands.add_parser("doctor", help="examine this installation")
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_doctor)

@@ -34,7 +34,7 @@ ROOMS = {
     "bundles": PRODUCT,
     "provenance": LEAVES | {"media"},
     "commands": PRODUCT | {"report", "scan", "provenance"},
-    "cli": PRODUCT | {"doctor", "bundles", "report", "scan", "commands"},
+    "cli": PRODUCT | {"doctor", "bundles", "report", "scan", "commands", "evaluate"},
     "evaluate": PRODUCT | {"data", "scan"},
     "train": PRODUCT | {"data", "evaluate"},
     "export": PRODUCT | {"data", "evaluate", "train"},

@@ -22,8 +22,9 @@ from avguard.evaluate.manifest import Row, read_manifest
 from avguard.spec import load_spec
 from avguard.train.experiments.plan import Experiment
 from avguard.train.families import family_of
-from avguard.train.loop import Trainer, Validation, load_windows
+from avguard.train.loop import Trainer
 from avguard.train.model import count_parameters
+from avguard.train.validation import Validation, load_windows
 
 SPEC = load_spec()
 NATURAL = "natural"
