@@ -36,6 +36,15 @@ def peak_kb(pid: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) if "VmHWM:" in status else 0
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time of a process and of the children that it has waited for: on a busy machine the wall tells little."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def children(pid: int) -> list[int]:
     """The processes that any thread of ``pid`` started."""
     found: list[int] = []
@@ -64,7 +73,7 @@ class Crew:
         Path(f"/proc/{worker.pid}/clear_refs").write_text("5")
         worker.stdin.write(f"{path}\n")
         worker.stdin.flush()
-        parent_kb = child_kb = 0
+        parent_kb, child_kb, before_s = 0, 0, cpu_s(worker.pid)
         deadline_s = time.monotonic() + HANG_S
         while not select.select([worker.stdout], [], [], LOOK_S)[0]:
             child_kb = max([child_kb, *map(peak_kb, children(worker.pid))])
@@ -78,7 +87,8 @@ class Crew:
             self._worker = None
             return {"outcome": "crash", "text": f"the worker ended with {code}", "seconds": 0.0}
         answer: dict[str, Any] = json.loads(line)
-        return answer | {"parent_mb": parent_kb / 1024, "child_mb": child_kb / 1024}
+        spent_s = round(cpu_s(worker.pid) - before_s, 2)
+        return answer | {"parent_mb": parent_kb / 1024, "child_mb": child_kb / 1024, "cpu_s": spent_s}
 
     def close_worker(self) -> None:
         """End the worker; the next file gets a new one."""
