@@ -37,7 +37,7 @@ def peak_kb(pid: int) -> int:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process and of the children that it has waited for: on a busy machine the wall tells little."""
+    """Processor time of a process and of the children it has waited for: on a busy machine the wall tells little."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two hours of 1080p, mostly a still picture with a talking face now and then: memory of all processes, minute by minute.
+"""Two hours of 1080p, mostly a still picture with a face that talks now and then: memory of all processes by minute.
 
 The clip is 40 seconds, encoded once; its packets are written again and again, so that making it takes seconds.
 """
