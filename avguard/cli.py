@@ -17,32 +17,25 @@ from typing import NoReturn
 
 from avguard import __version__
 from avguard.api import Checker
+from avguard.commands import report, scan
 from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.models import bundle_in_use
 from avguard.models.choice import VARIABLE
+from avguard.report.words import SENTENCES, because
 from avguard.verdict import Verdict
 
 EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
-SENTENCES = {
-    "real": "no sign of manipulation found",
-    "fake": "likely manipulated",
-    "inconclusive": "cannot be told",
-}
-REASONS = {
-    "no_video": "there is no picture",
-    "no_audio": "there is no sound",
-    "no_face": "no face was found",
-    "face_too_small": "the face is too small",
-    "face_too_short": "the face is seen too briefly",
-    "no_speech": "no speech was heard",
-    "too_short": "the clip is too short",
-    "uncertain": "the score lies between the thresholds",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["evaluate"]:
+        # It has a command line of its own, shared with ``python -m avguard.evaluate``.
+        from avguard.evaluate.__main__ import main as evaluate
+
+        return evaluate(words[1:])
+    args = _parser().parse_args(words)
     try:
         code: int = args.run(args)
     except AvguardError as error:
@@ -74,8 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print the verdict as JSON")
     check.add_argument("--model", metavar="DIR", help="a model bundle instead of the shipped one")
     check.add_argument("--engine", choices=("auto", "int8", "float"), default="auto")
+    check.add_argument("--report", metavar="HTML", help="write the verdict as a page too, to look at and to print")
+    check.add_argument(
+        "--include-evidence", action="store_true", help="with pictures of the worst windows on that page"
+    )
+    check.add_argument("--show-path", action="store_true", help="with the whole path instead of the file's name on it")
     check.add_argument("--quiet", action="store_true", help="no progress")
     check.set_defaults(run=_check)
+    scan.add_arguments(commands.add_parser("scan", help="judge many files, resumably", epilog=scan.__doc__))
+    report.add_arguments(commands.add_parser("report", help="a page from the results of a scan"))
+    commands.add_parser("evaluate", help="measure on a public data set or a folder of one's own")
     doctor = commands.add_parser("doctor", help="examine this installation")
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(run=_doctor)
@@ -107,6 +108,9 @@ def _check(args: argparse.Namespace) -> int:
         verdict = checker.check(args.file, progress=_progress if show else None)
     if show:
         sys.stderr.write("\r\x1b[K")
+    if args.report:
+        wishes = report.Wishes(args.model, args.include_evidence, args.show_path)
+        report.write_verdict_page(args.report, args.file, verdict, wishes)
     sys.stdout.write(verdict.to_json() + "\n" if args.json else describe(verdict))
     return EXIT_CODES[verdict.label]
 
@@ -119,8 +123,8 @@ def _progress(phase: str, done_s: float, total_s: float) -> None:
 
 def describe(verdict: Verdict) -> str:
     """The verdict in a few lines for people."""
-    because = "; ".join(REASONS.get(reason, reason) for reason in verdict.reasons)
-    lines = [f"{SENTENCES[verdict.label]}{f' ({because})' if because else ''}"]
+    reasons = because(verdict.reasons)
+    lines = [f"{SENTENCES[verdict.label]}{f' ({reasons})' if reasons else ''}"]
     score = verdict.score
     parts = [("overall", score.overall), ("video", score.video), ("audio", score.audio), ("sync", score.sync)]
     parts.append(("desync", score.desync))

@@ -10,8 +10,12 @@ from typing import Any
 
 from avguard.errors import AvguardError
 from avguard.line import choose_role, cpu_has_int8_dot, open_model, self_test
+from avguard.media.process import jail_here
 from avguard.models import bundle_in_use, open_bundle
 from avguard.spec import load_spec
+
+WALLS = ("limits", "lifeline", "no_new_privileges", "landlock", "seccomp")
+"""What confines a decoder process on Linux, as ``media.jail`` names it."""
 
 
 def examine() -> dict[str, Any]:
@@ -39,7 +43,8 @@ def examine() -> dict[str, Any]:
         report["model_open_ms"] = round(1000 * (time.perf_counter() - began), 1)
     except AvguardError as error:
         problems.append(str(error))
-    report["decode_limits"] = _decode_limits()
+    report["decoder_jail"] = jail_here()
+    report["decode_limits"] = _decode_limits(report["decoder_jail"])
     report["problems"] = problems
     report["ok"] = not problems
     return report
@@ -52,7 +57,10 @@ def _version(name: str) -> str:
         return "not installed as a package"
 
 
-def _decode_limits() -> str:
+def _decode_limits(held: list[str]) -> str:
     if platform.system() != "Linux":
         return "time only: memory, file and privilege limits of the decoder process need Linux"
+    missing = [name for name in WALLS if name not in held]
+    if missing:
+        return f"this system lacks {', '.join(missing)}: the decoder process is confined less than it could be"
     return "time, memory, files and privileges of the decoder process"

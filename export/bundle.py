@@ -26,9 +26,9 @@ from avguard.line import SELF_TEST_TOLERANCE, pattern_input
 from avguard.spec import load_spec
 from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
 from avguard.train.conditions import CONDITIONS
-from avguard.train.loop import Validation, load_validation, natural_inputs
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.splits import part_of
+from avguard.train.validation import Validation, load_validation, natural_inputs
 from export.faces import face_targets
 from export.interface import joint_interface
 from export.parity import Judge, Window, as_windows, of_pte

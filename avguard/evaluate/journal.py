@@ -20,7 +20,10 @@ LABELS = ("real", "fake", "inconclusive")
 
 @dataclass(frozen=True)
 class Result:
-    """What the product said about one clip, or ``error``: then ``label`` and every score are None."""
+    """What the product said about one clip, or ``error``: then ``label`` and every score are None.
+
+    ``segments``: start and end in seconds, score; None in lines of versions that did not keep them.
+    """
 
     clip: str
     model_id: str
@@ -31,6 +34,7 @@ class Result:
     offset_ms: float | None = None
     elapsed_s: float = 0.0
     error: str | None = None
+    segments: tuple[tuple[float, float, float], ...] | None = None
 
     def score(self, head: str) -> float | None:
         """Probability of that head, None where it was not judged."""
@@ -54,7 +58,9 @@ def parse_line(line: bytes, where: str) -> Result:
     """One line of the file. Raises UsageError naming ``where``."""
     try:
         raw: dict[str, Any] = dict(json.loads(line))
-        result = Result(**{**raw, "reasons": tuple(raw.get("reasons", ()))})
+        segments = raw.get("segments")
+        kept = None if segments is None else tuple((float(a), float(b), float(c)) for a, b, c in segments)
+        result = Result(**{**raw, "reasons": tuple(raw.get("reasons", ())), "segments": kept})
     except (ValueError, TypeError) as error:
         raise UsageError(f"{where} is not a result of avguard.evaluate ({error}): use another --out") from None
     _refuse_nonsense(result, where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +46,17 @@ class _Quality(Protocol):
     def bandwidth_hz(self) -> float | None: ...
 
 
+class _Segment(Protocol):
+    """A stretch that looks forged."""
+
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+    @property
+    def score(self) -> float: ...
+
+
 class VerdictLike(Protocol):
     """The part of ``avguard.Verdict`` that evaluation reads."""
 
@@ -72,6 +83,11 @@ class VerdictLike(Protocol):
     @property
     def offset_ms(self) -> float | None:
         """Measured offset of picture and sound."""
+        ...
+
+    @property
+    def segments(self) -> Sequence[_Segment]:
+        """Stretches that look forged, any modality."""
         ...
 
     @property
@@ -114,6 +130,7 @@ def _from_verdict(clip: str, model_id: str, verdict: VerdictLike, elapsed_s: flo
         quality={name: _number(getattr(verdict.quality, name)) for name in QUALITIES},
         offset_ms=_number(verdict.offset_ms),
         elapsed_s=elapsed_s,
+        segments=tuple((float(part.start_s), float(part.end_s), float(part.score)) for part in verdict.segments),
     )
 
 

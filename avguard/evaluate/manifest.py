@@ -6,51 +6,30 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
+from avguard.data.row import HEADS, Head, Kind, Media, Row
 from avguard.errors import InputNotFoundError, UsageError
 
-Kind = Literal["real", "fake"]
-Media = Literal["clips", "speech"]
-Head = Literal["video", "audio", "sync", "overall"]
+__all__ = [
+    "HEADS",
+    "SPLITS",
+    "Head",
+    "Kind",
+    "Media",
+    "Row",
+    "normalise_generator",
+    "read_manifest",
+    "seen_generators",
+    "select",
+]
 
-HEADS: tuple[Head, ...] = ("video", "audio", "sync", "overall")
 SPLITS = ("train", "test")
 _FLAGS: dict[str, int | None] = {"0": 0, "1": 1, "unknown": None}
 _COLUMNS: dict[Media, tuple[str, ...]] = {
     "clips": ("clip", "kind", "video_fake", "audio_fake", "generator", "source", "split", "group", "duration_s"),
     "speech": ("clip", "kind", "audio_fake", "generator", "source", "source_path", "split", "duration_s"),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One file of a data folder. ``path`` is relative to it; ``video`` and ``audio`` are 0, 1 or None (unknown)."""
-
-    path: str
-    media: Media
-    kind: Kind
-    video: int | None
-    audio: int | None
-    generator: str
-    source: str
-    group: str
-    split: str
-    duration_s: float
-
-    def truth(self, head: Head) -> int | None:
-        """1 manipulated, 0 not, None unknown. ``sync`` is "either one", ``overall`` the kind of the clip."""
-        if head == "video":
-            return self.video
-        if head == "audio":
-            return self.audio
-        if head == "overall":
-            return int(self.kind == "fake")
-        if self.video == 1 or self.audio == 1:
-            return 1
-        return 0 if self.video == 0 and self.audio == 0 else None
 
 
 def read_manifest(data: Path) -> tuple[Row, ...]:

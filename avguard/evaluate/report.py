@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,12 +121,15 @@ class Sync:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything. ``missing``: rows of the split without a result."""
+    """Everything. ``missing``: rows of the split without a result. ``trained``: how many clips of each list and kind
+    come from sources that the model was trained on, and how many there are; empty where the bundle does not tell.
+    """
 
     model_id: str
     split: str
     draws: int
     missing: int
+    trained: dict[str, tuple[int, int]]
     heads: tuple[HeadTable, ...]
     generators: tuple[GeneratorTable, ...]
     sources: tuple[SourceTable, ...]
@@ -157,8 +160,12 @@ def make_report(
     split: str,
     rng: np.random.Generator,
     draws: int = DRAWS,
+    trained_on: Collection[str] | None = None,
 ) -> Report:
-    """All tables for ``rows`` of ``split``; results of other clips are ignored."""
+    """All tables for ``rows`` of ``split``; results of other clips are ignored.
+
+    ``trained_on``: sources that the bundle names as seen in training, None if it names none.
+    """
     pairs = pair_up(rows, results, everything)
     clips, speech = _of(pairs, "clips"), _of(pairs, "speech")
     plan: list[tuple[tuple[Pair, ...], Media, Head]] = [(clips, "clips", head) for head in HEADS]
@@ -170,6 +177,7 @@ def make_report(
         split=split,
         draws=draws,
         missing=len(rows) - len(pairs),
+        trained={} if trained_on is None else _trained(pairs, trained_on),
         heads=tuple(
             head_table(part, media, head, fakes, rng, draws)
             for part, media, head in plan
@@ -185,6 +193,11 @@ def make_report(
         errors=dict(Counter((p.result.error or "").split(":")[0] for p in pairs if p.result.error).most_common()),
         seconds_per_clip=_mean(elapsed),
     )
+
+
+def _trained(pairs: Sequence[Pair], trained_on: Collection[str]) -> dict[str, tuple[int, int]]:
+    found = _by(pairs, lambda p: f"{p.row.media}, {p.row.kind}")
+    return {name: (sum(p.row.source in trained_on for p in part), len(part)) for name, part in found.items()}
 
 
 def head_table(

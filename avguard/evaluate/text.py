@@ -81,6 +81,9 @@ def render(report: Report) -> str:
 
 def _head(report: Report) -> str:
     lines = [f"model {report.model_id}, split {report.split}, {number(report.seconds_per_clip, 2)} s per clip"]
+    parts = [f"{seen} of {count} ({name})" for name, (seen, count) in report.trained.items()]
+    what = ", ".join(parts) if parts else "not known, the bundle does not name them"
+    lines.append(f"clips of all tables below that come from sources the model was trained on: {what}")
     if report.missing:
         lines.append(f"INCOMPLETE: {report.missing} rows of the split have no result yet")
     return "\n".join(lines)

@@ -170,8 +170,7 @@ def _forward(item: Item, source: FilmSource, outlet: Outlet) -> None:
         outlet.pcm(item.t_us, item.sound)
     if item.frame is None:
         return
-    fits = outlet.fits(item.frame.width, item.frame.height)
-    picture = source.picture(item.frame, fits)
+    picture = source.picture(item.frame, outlet.fits)
     if picture is not None:
         outlet.picture(item.t_us, picture, item.orientation)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
@@ -17,8 +17,8 @@ from avguard.media import probe
 from avguard.media.clock import MAX_US, DecodeOrder, Epochs, SampleClock, StreamClock, to_us
 from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
 from avguard.media.limits import Limits
-from avguard.media.picture import Picture, is_hdr, orientation, to_picture
-from avguard.media.sound import Sound, decoded
+from avguard.media.picture import Picture, is_hdr, orientation, square, to_picture
+from avguard.media.sound import OneRate, Sound, decoded
 
 MAX_DEMUX_FAILURES = 16
 MAX_BACKLOG_BYTES = 32 << 20
@@ -57,15 +57,19 @@ class FilmSource:
                 "no decodable stream: the file has neither video nor audio this build can decode. "
                 "Re-encode it to mp4 (H.264 and AAC)."
             )
-        self._by_decode_order = DecodeOrder() if self._container.format.name == "avi" else None
+        is_avi = self._container.format.name == "avi"
+        self._by_decode_order = DecodeOrder() if is_avi else None
         self._counts: Counter[str] = Counter()
         self._origin_us = probe.origin_us(self._container)
         epochs = Epochs()
         self._video_clock = StreamClock(epochs, self._origin_us, self._start_us(self._video))
-        self._audio_clock = SampleClock(StreamClock(epochs, self._origin_us, self._start_us(self._audio)))
+        sound_origin_us = self._origin_us - (probe.avi_sound_us(self._video, self._audio) if is_avi else 0)
+        self._audio_clock = SampleClock(StreamClock(epochs, sound_origin_us, self._start_us(self._audio)))
+        self._one_rate = OneRate()
         self._first_us: int | None = None
         self._end_us = -MAX_US
         self._size = (0, 0)
+        self._aspect = (self._video and self._video.sample_aspect_ratio) or Fraction(1)
         self._pictures = 0
         self._exhausted = False
         self._pending = self._generate()
@@ -98,16 +102,21 @@ class FilmSource:
         """What follows the backlog."""
         return self._pending
 
-    def picture(self, frame: av.VideoFrame, fits: bool) -> Picture | None:
-        """8-bit planes of ``frame``, rescaled to the first picture's size when it does not fit; None if that fails."""
+    def picture(self, frame: av.VideoFrame, fits: Callable[[int, int], bool]) -> Picture | None:
+        """8-bit planes of ``frame`` in square pixels, rescaled to the first picture's size when those do not fit; None
+        if that fails.
+        """
+        shown = self._shown(frame)
+        fitting = fits(*shown)
+        wanted = shown if fitting else self._size
         try:
-            picture = to_picture(frame, None if fits else self._size)
+            picture = to_picture(frame, None if wanted == (frame.width, frame.height) else wanted)
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError):
             self._counts["pictures in a layout that cannot be converted were skipped"] += 1
             return None
-        if not fits:
+        if not fitting:
             self._counts["pictures larger than the first one were scaled down to it"] += 1
         return picture
 
@@ -118,6 +127,7 @@ class FilmSource:
             self._counts[f"{kind} timestamps were missing and were continued"] = clock.missing
             self._counts[f"{kind} timestamps did not advance and were repaired"] = clock.repaired
             self._counts[f"{kind} timestamps jumped back and were rejoined"] = clock.jumps
+        self._counts["blocks of sound with another sample rate were resampled"] = self._one_rate.changed
         return [*self._notes, *(f"{count} {what}" for what, count in self._counts.items() if count)]
 
     def _generate(self) -> Iterator[Item]:
@@ -167,11 +177,12 @@ class FilmSource:
 
     def _place(self, frames: list[av.VideoFrame | av.AudioFrame]) -> Iterator[Item]:
         for frame in frames:
-            item = self._sound(frame) if isinstance(frame, av.AudioFrame) else self._film(frame)
-            if item is not None:
-                yield item
+            if isinstance(frame, av.AudioFrame):
+                yield from self._sounds(frame)
+            else:
+                yield self._film(frame)
 
-    def _film(self, frame: av.VideoFrame) -> Item | None:
+    def _film(self, frame: av.VideoFrame) -> Item:
         self._limits.check_picture(frame.width, frame.height)
         order = self._by_decode_order
         # A frame flushed out of the decoder carries no time base of its own.
@@ -186,10 +197,22 @@ class FilmSource:
         self._inspect(frame)
         return Item(t_us, frame, orientation(frame), None)
 
-    def _sound(self, frame: av.AudioFrame) -> Item | None:
+    def _sounds(self, frame: av.AudioFrame) -> Iterator[Item]:
+        if self._audio is None or frame.samples < 1:
+            return
         self._limits.check_sound(frame.sample_rate, len(frame.layout.channels))
-        if frame.samples < 1:
-            return None
+        try:
+            converted = self._one_rate.convert(frame)
+        except MemoryError:
+            raise
+        except (av.FFmpegError, ValueError):
+            self._counts["damaged packets were skipped"] += 1
+            return
+        for part in converted:
+            if part.samples:
+                yield self._sound(part)
+
+    def _sound(self, frame: av.AudioFrame) -> Item:
         time_base = frame.time_base or (self._audio.time_base if self._audio else None)
         t_us = self._audio_clock.place(frame.pts, time_base, frame.samples, frame.sample_rate)
         self._account(t_us, t_us + frame.samples * 1_000_000 // frame.sample_rate)
@@ -201,10 +224,13 @@ class FilmSource:
         self._limits.check_duration((self._end_us - self._first_us) / 1e6)
 
     def _inspect(self, frame: av.VideoFrame) -> None:
-        self._size = self._size if self._size[0] else (frame.width, frame.height)
+        self._size = self._size if self._size[0] else self._shown(frame)
         self._counts["pictures are damaged"] += frame.is_corrupt
         self._counts["pictures are interlaced; fields are not separated"] += frame.interlaced_frame
         self._counts["pictures are HDR (PQ or HLG); brightness is not mapped"] += is_hdr(frame)
+
+    def _shown(self, frame: av.VideoFrame) -> tuple[int, int]:
+        return square(frame.width, frame.height, self._aspect, self._limits)
 
     def _period_us(self) -> int:
         rate = self._video.average_rate if self._video else None
@@ -221,11 +247,12 @@ class FilmSource:
             return None
         if last.frame is not None:
             info = probe.video_info(self._video, last.orientation, last.t_us)
-            return replace(info, width=last.frame.width, height=last.frame.height)
+            return replace(info, width=self._size[0], height=self._size[1])
         context = self._video.codec_context
         if context.width and context.height and not self._exhausted:
-            self._size = (context.width, context.height)
-            return probe.video_info(self._video, (0, False), self._start_us(self._video))
+            self._size = square(context.width, context.height, self._aspect, self._limits)
+            info = probe.video_info(self._video, (0, False), self._start_us(self._video))
+            return replace(info, width=self._size[0], height=self._size[1])
         self._notes.append("no picture of the video stream could be decoded; it is ignored")
         return None
 
@@ -233,6 +260,10 @@ class FilmSource:
         if self._audio is None:
             return None
         first = next((item for item in backlog if item.sound), None)
+        if first is None and not self._audio.codec_context.sample_rate:
+            self._notes.append("no sound of the audio stream could be decoded; it is ignored")
+            self._audio = None
+            return None
         info = probe.audio_info(self._audio, first.t_us if first else self._start_us(self._audio))
         return replace(info, sample_rate_hz=first.sound.rate_hz) if first and first.sound else info
 

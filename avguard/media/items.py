@@ -15,9 +15,10 @@ if TYPE_CHECKING:  # the decoder process must start fast
 class VideoInfo:
     """The video stream that is read.
 
-    ``width`` and ``height`` are those of the stored picture in pixels. It stands upright after flipping it left-right
-    when ``mirrored`` and then turning it clockwise by ``rotation_deg`` (0, 90, 180 or 270). ``sample_aspect`` is
-    the width of a pixel over its height. ``fps`` is nominal: frames are placed by timestamp, never by index.
+    ``width`` and ``height`` are those of the pictures as they come, in square pixels. They stand upright after flipping
+    them left-right when ``mirrored`` and then turning them clockwise by ``rotation_deg`` (0, 90, 180 or 270).
+    ``sample_aspect`` is the width of a pixel in the file over its height. ``fps`` is nominal: frames are placed by
+    timestamp, never by index.
     """
 
     codec: str

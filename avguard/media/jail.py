@@ -12,7 +12,9 @@ import resource
 import struct
 import sys
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from avguard.media import landlock
 
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_SECCOMP = 22
@@ -73,8 +75,14 @@ def enter(memory_bytes: int, cpu_seconds: int, lifeline_fd: int) -> list[str]:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
             held.append("no_new_privileges")
+            held += ["landlock"] if landlock.restrict(libc) else []
             held += ["seccomp"] if _filter_calls(libc) else []
     return held
+
+
+def main(task: dict[str, Any]) -> None:
+    """Enter the jail like a decoder and print what holds: started by ``process.jail_here``."""
+    sys.stdout.write("\n".join(enter(task["memory_bytes"], 10, os.pipe()[0])))
 
 
 def _set_limits(memory_bytes: int, cpu_seconds: int) -> bool:

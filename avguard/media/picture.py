@@ -7,12 +7,14 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import cast
 
 import av
 from av.buffer import Buffer
 from av.sidedata.sidedata import SideDataContainer
 
+from avguard.media.limits import Limits
 from avguard.media.wire import plane_shapes
 
 DIRECT = {"yuv420p": "i420", "yuvj420p": "i420", "nv12": "nv12", "gray": "gray8"}
@@ -22,6 +24,8 @@ LIMITED, FULL = 1, 2
 HD_HEIGHT_PX = 720
 HDR_TRANSFERS = (16, 18)
 UPRIGHT = (0, False)
+# What is wider or narrower comes from damage: the standards' own ratios lie between 10:33 and 3:1.
+MAX_ASPECT = 4
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,19 @@ def to_picture(frame: av.VideoFrame, fit: tuple[int, int] | None = None) -> Pict
     planes = frame.planes[: len(plane_shapes(form, frame.width, frame.height))]
     views, strides = tuple(memoryview(plane) for plane in planes), tuple(plane.line_size for plane in planes)
     return Picture(form, frame.width, frame.height, views, strides, full_range, matrix, frame)
+
+
+def square(width: int, height: int, aspect: Fraction, limits: Limits) -> tuple[int, int]:
+    """The size at which a picture whose pixels are ``aspect`` times as wide as high is shown in square pixels.
+
+    No detail is lost: one side grows. Where that would be beyond ``limits``, the other side shrinks.
+    """
+    if aspect == 1 or not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        return width, height
+    large = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    if max(large) <= limits.max_side_px and large[0] * large[1] <= limits.max_pixels:
+        return large
+    return (width, max(1, round(height / aspect))) if aspect > 1 else (max(1, round(width * aspect)), height)
 
 
 def colours(frame: av.VideoFrame) -> tuple[str, bool]:
@@ -93,7 +110,7 @@ def orientation(frame: av.VideoFrame) -> tuple[int, bool]:
 
 
 def _convert(frame: av.VideoFrame, name: str, matrix: str, full_range: bool, size: tuple[int, int]) -> av.VideoFrame:
-    if name == frame.format.name:
+    if name == frame.format.name and size == (frame.width, frame.height):
         # A bottom-up picture of the wanted format would pass through untouched: go through a deeper one.
         frame = frame.reformat(format="gray16le" if name == "gray" else "yuv444p", threads=1)
     range_out = FULL if full_range else LIMITED

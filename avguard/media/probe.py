@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from itertools import islice
 from typing import TypeVar
 
 import av
@@ -23,6 +24,9 @@ STILL_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 STILLS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ")
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<MPD", b"<ASX", b"<asx", b"<smil")
 KNOWN = "mp4, mov, m4a, 3gp, mkv, webm, avi, mpegts, mpeg, flv, asf, wav, mp3, flac, ogg, aac, amr"
+
+# Samples that a codec's usual encoder (FFmpeg's, LAME) and its decoder put before the first one: AVI cannot say it.
+PRIMING = {"aac": 1024, "mp3": 1105, "mp3float": 1105, "mp2": 481, "mp2float": 481, "ac3": 256}
 
 Stream = TypeVar("Stream", av.VideoStream, av.AudioStream)
 
@@ -133,6 +137,21 @@ def notes(container: InputContainer, video: object, audio: object) -> list[str]:
 def origin_us(container: InputContainer) -> int:
     """The container time that becomes 0, in microseconds."""
     return (container.start_time or 0) if container.format.name in FREE_ORIGIN else 0
+
+
+def avi_sound_us(video: av.VideoStream | None, audio: av.AudioStream | None) -> int:
+    """What to add to the times of an AVI's sound, microseconds.
+
+    The codec's priming comes first in the stream and is heard as lateness. FFmpeg's own muxer moves both streams to
+    make room for it, the pictures by whole frames: the hole behind the first one in the index tells by how many.
+    """
+    if video is None or audio is None or not audio.codec_context.sample_rate:
+        return 0
+    priming_us = PRIMING.get(audio.codec_context.name, 0) * 1_000_000 // audio.codec_context.sample_rate
+    period_us = round(1e6 / video.average_rate) if video.average_rate else 0
+    stamps = [entry.timestamp for entry in islice(video.index_entries, 2)]
+    moved_us = (stamps[1] - stamps[0] - 1) * period_us if len(stamps) == 2 else 0
+    return (moved_us if 0 <= moved_us < priming_us + period_us else 0) - priming_us
 
 
 def video_info(stream: av.VideoStream, orientation: tuple[int, bool], start_us: int) -> VideoInfo:

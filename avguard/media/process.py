@@ -58,7 +58,7 @@ class DecoderProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=tuple(theirs.values()),
-                env=ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ},
+                env=_environment(),
                 start_new_session=True,
             )
         except OSError as failure:
@@ -171,6 +171,23 @@ class DecoderProcess:
             if fd >= 0:
                 os.close(fd)
         self._up_fd = self._down_fd = self._lifeline_fd = -1
+
+
+def _environment() -> dict[str, str]:
+    return ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
+def jail_here() -> list[str]:
+    """The restrictions of ``jail.enter`` that hold for a decoder process on this system; none when it cannot start."""
+    task = {"module": "avguard.media.jail", "path": _search_path(), "memory_bytes": Limits().memory_bytes}
+    command = [sys.executable, "-I", "-S", "-c", BOOT, json.dumps(task)]
+    try:
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return ended.stdout.decode().split() if ended.returncode == 0 else []
 
 
 def _search_path() -> list[str]:

@@ -39,6 +39,32 @@ def decoded(frame: av.AudioFrame) -> Sound:
     return Sound(frame.sample_rate, frame.samples, form, frame.format.is_planar, channels, planes)
 
 
+class OneRate:
+    """Brings blocks of other sample rates to the first block's: broadcasts change it, and so do damaged headers."""
+
+    def __init__(self) -> None:
+        self._rate_hz = 0
+        self._from: tuple[int, str, str] | None = None
+        self._resampler: av.AudioResampler | None = None
+        self.changed = 0
+
+    def convert(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """``frame`` itself at the first rate, otherwise what comes out of the resampler for it, with its own stamps.
+
+        Raises av.FFmpegError or ValueError when the block cannot be resampled.
+        """
+        self._rate_hz = self._rate_hz or frame.sample_rate
+        if frame.sample_rate == self._rate_hz:
+            self._from = self._resampler = None
+            return [frame]
+        self.changed += 1
+        source = frame.sample_rate, frame.format.name, frame.layout.name
+        if self._resampler is None or source != self._from:
+            self._from = source
+            self._resampler = av.AudioResampler(frame.format, frame.layout, self._rate_hz)
+        return self._resampler.resample(frame)
+
+
 def plain_audio(head: bytes) -> str | None:
     """The name of an audio-only container, from a file's first bytes; None when it may hold anything else."""
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":

@@ -29,6 +29,8 @@ REQUIRED = (
     "license_weights",
     "license_data",
 )
+# Sources whose clips training saw, sorted: what an evaluation must report apart.
+OPTIONAL = ("trained_on",)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Manifest:
 
     ``files``: name -> sha256 hex of every file in the bundle but the manifest. ``programs``: role ("face_detector",
     "face_mesh", "joint_float", "joint_int8") -> file name. ``calibration``: see ``decide/calibration.h``.
-    ``self_test``: name of the golden vectors that the joint model must reproduce at load.
+    ``self_test``: name of the golden vectors that the joint model must reproduce at load. ``trained_on``: sources whose
+    clips training saw, None where the bundle does not say.
     """
 
     id: str
@@ -50,6 +53,7 @@ class Manifest:
     license_code: str
     license_weights: str
     license_data: str
+    trained_on: tuple[str, ...] | None = None
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -81,7 +85,7 @@ def _checked(raw: object) -> Manifest:
         raise ModelError(f"manifest.json lacks {', '.join(missing)}. Export the bundle again.")
     if raw["format"] != FORMAT:
         raise ModelError(f"manifest.json has format {raw['format']!r}, this version reads {FORMAT}. Update avguard.")
-    unknown = sorted(set(raw) - set(REQUIRED))
+    unknown = sorted(set(raw) - set(REQUIRED) - set(OPTIONAL))
     if unknown:
         raise ModelError(f"manifest.json has the unknown keys {', '.join(unknown)}. Update avguard.")
     for key in ("id", "spec_hash", "self_test", "license_code", "license_weights", "license_data"):
@@ -94,7 +98,18 @@ def _checked(raw: object) -> Manifest:
     for name in raw["files"]:
         if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
             raise ModelError(f"manifest.json names {name!r}, which is not a plain file name.")
-    return Manifest(**{key: raw[key] for key in REQUIRED if key != "format"})
+    return Manifest(**{key: raw[key] for key in REQUIRED if key != "format"}, trained_on=_sources(raw))
+
+
+def _sources(raw: dict[str, Any]) -> tuple[str, ...] | None:
+    if "trained_on" not in raw:
+        return None
+    found = raw["trained_on"]
+    if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        raise ModelError("manifest.json: trained_on must be a list of names of sources. Export the bundle again.")
+    if found != sorted(set(found)):
+        raise ModelError("manifest.json: trained_on must be sorted and name each source once. Export the bundle again.")
+    return tuple(found)
 
 
 def check_runtime(manifest: Manifest) -> None:
@@ -114,7 +129,7 @@ def check_calibration(raw: object) -> None:
     per_head = dict.fromkeys(("scale", "bias", "head_fake_above", "head_real_below", "segment_above"), heads)
     mixes = {key: {"bias", "either", "weight"} for key in ("both", "video_only", "audio_only")}
     single = ("peak_weight", "fake_above", "real_below", "minimum_face_s", "minimum_speech_s", "offset_contrast")
-    if not isinstance(raw, dict) or set(raw) != {*per_head, *mixes, *single}:
+    if not isinstance(raw, dict) or set(raw) - {"reliability"} != {*per_head, *mixes, *single}:
         raise ModelError("manifest.json: calibration lacks keys or has unknown ones. Export the bundle again.")
     groups = [(key, raw[key], wanted) for key, wanted in (per_head | mixes).items()]
     groups += [
@@ -130,3 +145,22 @@ def check_calibration(raw: object) -> None:
     for name, value in numbers:
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
             raise ModelError(f"manifest.json: calibration.{name} is {value!r}, not a finite number.")
+    if "reliability" in raw:
+        _check_reliability(raw["reliability"], heads | {"overall"})
+
+
+def _check_reliability(raw: object, heads: set[str]) -> None:
+    """``clips``: what it was measured on, in words; ``heads``: per head bins of (mean score, share fake, clips)."""
+    known = raw if isinstance(raw, dict) else {}
+    bins = known.get("heads")
+    if set(known) != {"clips", "heads"} or not isinstance(known["clips"], str) or not isinstance(bins, dict):
+        raise ModelError("manifest.json: calibration.reliability must have clips and heads. Export the bundle again.")
+    for head, rows in bins.items():
+        if head not in heads or not isinstance(rows, list) or not all(_is_bin(row) for row in rows):
+            raise ModelError(f"manifest.json: calibration.reliability.heads.{head} makes no sense. Export it again.")
+
+
+def _is_bin(row: object) -> bool:
+    if not isinstance(row, list) or not all(type(value) in (int, float) for value in row):
+        return False
+    return len(row) == 3 and 0 <= row[0] <= 1 and 0 <= row[1] <= 1 and 1 <= row[2] < 1e9

@@ -14,7 +14,8 @@ from dataclasses import fields
 from multiprocessing import get_context
 from pathlib import Path
 
-from avguard.train.loop import Settings, Trainer
+from avguard.train.launch import LAUNCHERS, fit
+from avguard.train.loop import Settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,7 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--head-start-minutes", type=float, default=12.0, help="windows made before fitting starts")
     parser.add_argument("--generator-minutes", type=float, default=10.0, help="training time of each generator")
     parser.add_argument("--produce-seed", type=int, default=0)
-    parser.add_argument("--everything", action="store_true", help="train on the validation sources too")
+    parser.add_argument("--processes", type=int, default=1, help="that fit together, one per GPU or CPU core")
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="torchrun", help="what starts the processes")
+    parser.add_argument("--everything", action="store_true", help="train on the validation and test sources too")
     for field in fields(Settings):
         kind = type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
@@ -51,7 +54,8 @@ def main() -> int:
     if args.step in ("all", "cache"):
         from avguard.train.cache import build_cache
 
-        for failure in build_cache(args.data, args.work / "cache", ("train",)):
+        splits = ("train", "test") if args.everything else ("train",)
+        for failure in build_cache(args.data, args.work / "cache", splits):
             print(f"\nnot cached: {failure}", file=sys.stderr)
     if args.step in ("all", "generators"):
         from avguard.train.generators import train_generators
@@ -65,7 +69,7 @@ def main() -> int:
         producer = get_context("spawn").Process(target=_produce, args=(args, args.produce_minutes), daemon=True)
         producer.start()
     if args.step in ("all", "fit"):
-        Trainer(settings, args.data, args.work / "windows", args.run).run()
+        fit(settings, args.data, args.work / "windows", args.run, args.processes, args.launcher)
     if producer is not None:
         producer.terminate()
     return 0

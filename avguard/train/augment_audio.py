@@ -317,6 +317,22 @@ def pauses(pcm: Pcm, rng: np.random.Generator) -> Pcm:
     return (stays * pcm + (1 - stays) * quiet).astype(np.float32)
 
 
+def gate(pcm: Pcm, rng: np.random.Generator) -> Pcm:
+    """A noise gate, as calls and phones have them: what stays 15-35 dB below the loud tenth goes down by 15-100 dB.
+
+    Studio and phone recordings reach us with silence of exact zeros between the words, as synthesis does.
+    """
+    below_db, change_db, hold = rng.uniform(-35, -15), rng.uniform(-100, -15), int(rng.integers(0, 12))
+    size = SAMPLE_RATE_HZ // 100
+    level = np.array([_rms(pcm[start : start + size]) for start in range(0, pcm.size, size)])
+    open_ = level > np.quantile(level, 0.9) * 10 ** (below_db / 20)
+    open_ = np.convolve(open_, np.ones(2 * hold + 1), "full")[hold : hold + level.size] > 0.5
+    gain = np.repeat(np.where(open_, 1.0, 10 ** (change_db / 20)), size)[: pcm.size]
+    ramp = np.hanning(2 * size + 1)[1:-1]
+    smooth = np.convolve(np.pad(gain, size - 1, "edge"), ramp / ramp.sum(), "valid")
+    return (pcm * smooth[: pcm.size]).astype(np.float32)
+
+
 # In the order in which sound meets them: room, microphone, processing, coding, network, storage.
 EFFECTS: dict[str, tuple[float, Effect]] = {
     "pauses": (0.20, pauses),
@@ -326,6 +342,7 @@ EFFECTS: dict[str, tuple[float, Effect]] = {
     "equalise": (0.30, equalise),
     "high_pass": (0.20, high_pass),
     "compress": (0.20, compress),
+    "gate": (0.25, gate),
     "gain": (0.80, gain),
     "low_pass": (0.25, low_pass),
     "band_limit": (0.10, band_limit),

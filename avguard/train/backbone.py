@@ -74,6 +74,21 @@ class Trunk(nn.Module):
             at = end + 1
         self.stages = nn.ModuleList(stages)
         self.style = style or nn.Identity()
+        self._frozen: list[nn.Module] = []
+
+    def freeze(self, parts: int) -> None:
+        """Keep the stem and the first ``parts - 1`` stages as they are, statistics included; 0 keeps nothing."""
+        self._frozen = [self.stem, *self.stages][:parts]
+        for part in self._frozen:
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Trunk:
+        """As for every module, but for what is frozen."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def forward(self, x: Tensor) -> list[Tensor]:
         y, out = self.stem(x), []

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: one command, resumable, with curves as CSV."""
+"""The training loop: one command, resumable, with curves as CSV.
+
+Budgets are minutes, or steps: then, on a store that does not grow, a run that was killed and resumed ends with the
+same bits as one that was not.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import csv
 import json
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,23 +22,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avguard.evaluate.manifest import Row, read_manifest
-from avguard.evaluate.metrics import auc
 from avguard.spec import load_spec
+from avguard.train.ahead import Ahead
 from avguard.train.dataset import Batch, Sampler
 from avguard.train.families import family_of
 from avguard.train.losses import alignment_loss, masked_bce
 from avguard.train.model import JointModel, pretrained_trunks
+from avguard.train.precision import Precision
 from avguard.train.store import Pool
+from avguard.train.team import join, random_state, set_random_state
+from avguard.train.validation import load_validation
 
 SPEC = load_spec()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One training run. ``minutes`` of training time in all, over every resumption."""
+    """One training run. ``minutes`` of training time in all, over every resumption; with ``steps``, so many instead."""
 
     minutes: float = 60.0
-    batch: int = 32
+    steps: int = 0
+    batch: int = 32  # windows a step, shared by all processes
     learning_rate: float = 1.5e-3
     trunk_rate: float = 0.35  # learning rate of the ImageNet trunks, as a share of the others'
     weight_decay: float = 0.1
@@ -47,14 +54,20 @@ class Settings:
     dropout: float = 0.4
     ema: float = 0.996
     seed: int = 0
-    device: str = "cpu"
+    device: str = "cpu"  # or cuda, or auto
+    precision: str = "fp32"  # or bf16, or fp16 on a GPU
     threads: int = 1
     validate_minutes: float = 6.0
+    validate_steps: int = 1000  # in place of it where ``steps`` is given
+    save_steps: int = 200
     video_limit: int = 9000
     audio_limit: int = 40000
     streams: str = "video,audio,sync"  # of the model; for ablations
     hold_out: str = ""  # a family of generators that training must not see
     without: str = ""  # families of the forge to do without, joined by commas
+    without_sources: str = ""  # source repositories that training must not see, joined by commas
+    freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
+    start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
 
 def learning_rate(settings: Settings, progress: float) -> float:
@@ -83,78 +96,13 @@ class Ema:
                 own.copy_(new)
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Windows of held-out clips, put together as they are, and the truth per clip and head."""
-
-    clips: list[str]
-    pairs: list[tuple[int, int]]
-    video: Pool
-    audio: Pool
-    truth: dict[str, dict[str, int | None]]
-
-    @torch.no_grad()
-    def logits(self, model: torch.nn.Module, device: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
-        """Clip name, logits (n, 4) and judged flags (video, audio) (n, 2) of every window."""
-        model.eval()
-        out = []
-        for at in range(0, len(self.pairs), 32):
-            pairs = self.pairs[at : at + 32]
-            inputs = natural_inputs(self.video, self.audio, pairs)
-            out.append(model(*(torch.from_numpy(x).to(device) for x in inputs))[0].float().cpu().numpy())
-        judged = np.array([[v >= 0, a >= 0] for v, a in self.pairs])
-        return self.clips, np.concatenate(out), judged
-
-    def scores(self, model: torch.nn.Module, device: str) -> dict[str, float]:
-        """AUC per head over clips (mean logit of their windows)."""
-        clips, logits, judged = self.logits(model, device)
-        names = np.array(clips)
-        result = {}
-        for head, index in (("video", 0), ("audio", 1), ("sync", 2)):
-            seen = judged.all(1) if head == "sync" else judged[:, index]
-            values, truths = [], []
-            for clip in sorted(set(names[seen])):
-                truth = self.truth[clip][head]
-                if truth is not None:
-                    values.append(float(logits[(names == clip) & seen, index].mean()))
-                    truths.append(truth)
-            if len(set(truths)) == 2:
-                result[head] = float(auc(np.array(truths), np.array(values)))
-        return result
-
-
-def natural_inputs(video: Pool, audio: Pool, pairs: list[tuple[int, int]]) -> tuple[NDArray[np.float32], ...]:
-    """Model inputs of (video window, audio window) pairs; -1 leaves a side empty."""
-    return Sampler.pack(video, audio, np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]))
-
-
-def load_validation(store: Path, rows: list[Row]) -> Validation:
-    """The held-out windows of ``store``."""
-    return load_windows(store / "validation", rows)
-
-
-def load_windows(folder: Path, rows: list[Row]) -> Validation:
-    """Windows of clips as they are, written by the producer."""
-    video, audio = Pool(folder / "video"), Pool(folder / "audio")
-    video.refresh()
-    audio.refresh()
-    keys = [
-        {(str(c), int(s)): i for i, (c, s) in enumerate(zip(p.column("clip"), p.column("start"), strict=True))}
-        for p in (video, audio)
-    ]
-    everything = sorted(set(keys[0]) | set(keys[1]))
-    pairs = [(keys[0].get(key, -1), keys[1].get(key, -1)) for key in everything]
-    truth = {
-        Path(r.path).stem: {"video": r.truth("video"), "audio": r.truth("audio"), "sync": r.truth("sync")} for r in rows
-    }
-    return Validation([key[0] for key in everything], pairs, video, audio, truth)
-
-
 def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) -> Sampler:
     """Batches from what ``settings`` lets training see."""
     names = {Path(r.path).stem: r for r in rows}
     sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
-    hidden = {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
+    away = set(settings.without_sources.split(",")) - {""}
+    hidden = {n for n, r in names.items() if r.source in away}
+    hidden |= {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
     forgeries = tuple(part for part in settings.without.split(",") if part)
 
     def wanted(clip: str, family: str) -> bool:
@@ -167,7 +115,8 @@ class Trainer:
     """A run in ``folder``: checkpoint.pt (everything needed to go on), best.pt (best on validation), curves.csv."""
 
     def __init__(self, settings: Settings, data: Path, store: Path, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+        self.settings, self.folder, self.team = settings, folder, join(settings.device)
+        self.device = self.team.device
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(settings.seed)
         torch.set_num_threads(settings.threads)
@@ -179,12 +128,21 @@ class Trainer:
         self.audio.refresh()
         self.sampler = make_sampler(settings, self.video, self.audio, rows)
         self.model = JointModel(settings.width, settings.dropout, settings.streams.split(","))
-        self.model = self.model.to(settings.device, memory_format=torch.channels_last)
-        trunks = {id(p) for trunk in pretrained_trunks(self.model) for p in trunk.parameters()}
+        self.model = self.model.to(self.device, memory_format=torch.channels_last)
+        trunks = pretrained_trunks(self.model)
+        for trunk in trunks:
+            trunk.freeze(settings.freeze)
+        slow_ones = {id(p) for trunk in trunks for p in trunk.parameters()}
+        if settings.start_from:
+            self.model.load_state_dict(torch.load(settings.start_from, map_location="cpu", weights_only=True)["model"])
         self.ema = Ema(self.model, settings.ema)
         groups = [
             {
-                "params": [p for p in self.model.parameters() if (id(p) in trunks) == slow and (p.ndim > 1) == decayed],
+                "params": [
+                    p
+                    for p in self.model.parameters()
+                    if p.requires_grad and (id(p) in slow_ones) == slow and (p.ndim > 1) == decayed
+                ],
                 "weight_decay": settings.weight_decay if decayed else 0.0,
                 "rate": settings.trunk_rate if slow else 1.0,
             }
@@ -192,75 +150,102 @@ class Trainer:
             for decayed in (True, False)
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
-        self.rng = np.random.default_rng(settings.seed)
+        self.precision = Precision(settings.precision, self.device)
         self.step, self.elapsed_s, self.best = 0, 0.0, 0.0
-        (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
+        self._seed()
+        if self.team.leads:
+            (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
         if (folder / "checkpoint.pt").exists():
-            self._restore(torch.load(folder / "checkpoint.pt", weights_only=True))
+            # Random states belong on the CPU, wherever they were saved.
+            self._restore(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
+        self.net = self.team.wrap(self.model)
+
+    def _seed(self) -> None:
+        """Random numbers of this process's own; the first one has those of a process alone."""
+        rank, seed = self.team.rank, self.settings.seed
+        self.rng = np.random.default_rng([seed, rank, self.step] if rank else seed)
+        if rank:
+            torch.manual_seed(int(self.rng.integers(2**62)))
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up."""
+        if self.settings.steps:
+            return self.step / self.settings.steps
+        return self.elapsed_s / (60 * self.settings.minutes)
 
     def run(self) -> None:
-        """Train until the settings' minutes are used up. Interrupt and run again to go on."""
-        last_validation, last_save, mean, began = self.elapsed_s, self.elapsed_s, {}, self.step
-        with ThreadPoolExecutor(1) as loader:
-            upcoming = loader.submit(self.sampler.draw, self.settings.batch, self.rng)
+        """Train until the budget is used up. Interrupt and run again to go on."""
+        settings, mean, began = self.settings, {}, self.step
+        last_validation = last_save = self.elapsed_s
+        with Ahead(self.sampler, self.team.share(settings.batch), self.rng) as self.ahead:
             started = time.monotonic() - self.elapsed_s
-            while self.elapsed_s < 60 * self.settings.minutes:
-                batch = upcoming.result()
-                upcoming = loader.submit(self.sampler.draw, self.settings.batch, self.rng)
-                for key, value in self._train_step(batch).items():
+            while self.progress < 1:
+                for key, value in self._train_step(self.ahead.take()).items():
                     mean[key] = 0.98 * mean.get(key, value) + 0.02 * value
-                self.elapsed_s = time.monotonic() - started
+                self.elapsed_s = self.team.agree(time.monotonic() - started)
                 if self.step % 20 == 0:
                     self._show(mean, (self.step - began) / max(time.monotonic() - started, 1e-9))
-                if self.elapsed_s - last_validation > 60 * self.settings.validate_minutes:
+                if self._is_due(last_validation, 60 * settings.validate_minutes, settings.validate_steps):
                     self._validate(mean)
                     self._save()
                     last_validation = last_save = self.elapsed_s
-                    upcoming.result()
-                    if self.video.refresh() + self.audio.refresh():
-                        self.sampler.reindex()
-                    upcoming = loader.submit(self.sampler.draw, self.settings.batch, self.rng)
-                elif self.elapsed_s - last_save > 120:
+                    self.ahead.again(self.video.refresh() + self.audio.refresh() > 0)
+                elif self._is_due(last_save, 120, settings.save_steps):
                     self._save()
                     last_save = self.elapsed_s
         self._validate(mean)
         self._save()
 
+    def _is_due(self, last_s: float, every_s: float, every_steps: int) -> bool:
+        if self.settings.steps:
+            return self.step % every_steps == 0
+        return self.elapsed_s - last_s > every_s
+
     def _train_step(self, batch: Batch) -> dict[str, float]:
         settings = self.settings
-        rate = learning_rate(settings, self.elapsed_s / (60 * settings.minutes))
+        rate = learning_rate(settings, self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         self.model.train()
-        inputs = [torch.from_numpy(x).to(settings.device) for x in batch.inputs]
-        window, steps, embed_video, embed_audio = self.model(*inputs)
+        inputs = [torch.from_numpy(x).to(self.device) for x in batch.inputs]
+        with self.precision.autocast:
+            outputs = self.net(*inputs)
+        window, steps, embed_video, embed_audio = (output.float() for output in outputs)
         target, target_steps = self._to(batch.window), self._to(batch.steps)
         losses = {
             "window": masked_bce(window, target, smoothing=settings.smoothing),
             "steps": masked_bce(steps, target_steps, smoothing=settings.smoothing),
-            "alignment": alignment_loss(embed_video, embed_audio, torch.from_numpy(batch.in_sync).to(settings.device)),
+            "alignment": alignment_loss(embed_video, embed_audio, torch.from_numpy(batch.in_sync).to(self.device)),
         }
         total = (
             losses["window"] + settings.steps_weight * losses["steps"] + settings.alignment_weight * losses["alignment"]
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 3.0)
-        self.optimizer.step()
+        self.precision.step(total, self.optimizer, self.model.parameters())
         self.ema.update(self.model)
         self.step += 1
         return {key: float(value.detach()) for key, value in losses.items()}
 
     def _to(self, array: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(array).to(self.settings.device)
+        return torch.from_numpy(array).to(self.device)
 
     def _show(self, mean: dict[str, float], rate: float) -> None:
+        if not self.team.leads:
+            return
         text = " ".join(f"{key} {value:.3f}" for key, value in mean.items())
-        minutes = f"{self.elapsed_s / 60:.1f}/{self.settings.minutes:.0f} min"
-        print(f"\r{minutes} step {self.step} {rate:.2f}/s {text}  ", end="", file=sys.stderr, flush=True)
+        budget = f"/{self.settings.steps}" if self.settings.steps else f" of {self.settings.minutes:.0f} min"
+        done = f"{self.elapsed_s / 60:.1f} min step {self.step}{budget}"
+        print(f"\r{done} {rate:.2f}/s {text}  ", end="", file=sys.stderr, flush=True)
 
     def _validate(self, mean: dict[str, float]) -> None:
-        scores = self.validation.scores(self.ema.model, self.settings.device)
+        mean_auc = self.team.agree(self._note(mean) if self.team.leads else 0.0)
+        if mean_auc > self.best:
+            self.best = mean_auc
+            self._save("best.pt")
+
+    def _note(self, mean: dict[str, float]) -> float:
+        """One more line of curves.csv; returns the mean AUC over heads."""
+        scores = self.validation.scores(self.ema.model, self.device)
         row: dict[str, Any] = {"minutes": self.elapsed_s / 60, "step": self.step, "windows": len(self.video)}
         row |= {f"loss_{k}": mean.get(k, float("nan")) for k in ("window", "steps", "alignment")}
         row |= {f"auc_{k}": scores.get(k, float("nan")) for k in ("video", "audio", "sync")}
@@ -272,12 +257,13 @@ class Trainer:
                 writer.writeheader()
             writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
         print("\n" + " ".join(f"{k} {v:.3f}" for k, v in scores.items()), file=sys.stderr, flush=True)
-        mean_auc = float(np.mean(list(scores.values()))) if scores else 0.0
-        if mean_auc > self.best:
-            self.best = mean_auc
-            self._save("best.pt")
+        return float(np.mean(list(scores.values()))) if scores else 0.0
 
     def _save(self, name: str = "checkpoint.pt") -> None:
+        mine = {"rng": json.dumps(self.ahead.state), "torch": random_state(self.device)}
+        team = self.team.gather(mine)
+        if not self.team.leads:
+            return
         aside = self.folder / "checkpoint.tmp"
         torch.save(
             {
@@ -292,8 +278,10 @@ class Trainer:
                     "updates": self.ema.updates,
                     "best": self.best,
                 },
-                "rng": json.dumps(self.rng.bit_generator.state),
+                "rng": mine["rng"],
                 "torch_rng": torch.get_rng_state(),
+                "team": team,
+                "scaler": self.precision.state_dict(),
             },
             aside,
         )
@@ -305,5 +293,11 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.elapsed_s = saved["progress"]["step"], saved["progress"]["elapsed_s"]
         self.ema.updates, self.best = saved["progress"]["updates"], saved["progress"]["best"]
-        self.rng.bit_generator.state = json.loads(saved["rng"])
-        torch.set_rng_state(saved["torch_rng"])
+        self.precision.load_state_dict(saved.get("scaler", {}))
+        # Checkpoints of older versions have the first process's state alone.
+        team = saved.get("team") or [{"rng": saved["rng"], "torch": {"cpu": saved["torch_rng"]}}]
+        if len(team) == self.team.size:
+            self.rng.bit_generator.state = json.loads(team[self.team.rank]["rng"])
+            set_random_state(team[self.team.rank]["torch"], self.device)
+        else:
+            self._seed()

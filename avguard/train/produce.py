@@ -81,11 +81,11 @@ def produce(
     """Write validation shards once, then rounds of training shards until ``minutes`` have passed.
 
     The generators that the forge uses are read from ``generators`` beside ``store``.
-    ``everything``: train on the validation sources too (for the model that ships after it was chosen).
+    ``everything``: train on the validation and test sources too (for the model that ships after it was chosen).
     """
     rows = [r for r in read_manifest(data) if (folder_of(cache, r) / "meta.json").exists()]
     held_out = [r for r in rows if part_of(r) == "validation"]
-    training = [r for r in rows if part_of(r) == "train" or (everything and part_of(r) == "validation")]
+    training = [r for r in rows if everything or part_of(r) == "train"]
     deadline = time.monotonic() + 60 * minutes
     install(store.parent / "generators")
     torch.set_num_threads(1)
@@ -100,10 +100,10 @@ def produce(
 
 
 def produce_natural(data: Path, cache: Path, folder: Path) -> None:
-    """Write windows of all training clips as they are: what experiments measure when they leave generators out."""
+    """Write windows of training and test clips as they are: what experiments measure when they leave something out."""
     rows = [r for r in read_manifest(data) if (folder_of(cache, r) / "meta.json").exists()]
     torch.set_num_threads(1)
-    _write_round(folder, "n", [r for r in rows if part_of(r) == "train"], cache, None, float("inf"), 0, 0)
+    _write_round(folder, "n", [r for r in rows if part_of(r) != "validation"], cache, None, float("inf"), 0, 0)
 
 
 def _write_round(

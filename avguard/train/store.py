@@ -89,7 +89,7 @@ class Pool:
 
     def refresh(self) -> int:
         """Load the shards that were not loaded yet; returns how many windows were added."""
-        fresh = sorted(self.folder.glob("*.npz"), key=lambda p: p.stat().st_mtime)
+        fresh = sorted(self.folder.glob("*.npz"), key=lambda p: (p.stat().st_mtime, p.name))
         added = 0
         for path in fresh:
             if path.name in self._loaded:

@@ -32,7 +32,9 @@ ROOMS = {
     "scan": PRODUCT,
     "doctor": PRODUCT,
     "bundles": PRODUCT,
-    "cli": PRODUCT | {"doctor", "bundles", "report", "scan"},
+    "provenance": LEAVES | {"media"},
+    "commands": PRODUCT | {"report", "scan", "provenance"},
+    "cli": PRODUCT | {"doctor", "bundles", "report", "scan", "commands", "evaluate"},
     "evaluate": PRODUCT | {"data", "scan"},
     "train": PRODUCT | {"data", "evaluate"},
     "export": PRODUCT | {"data", "evaluate", "train"},
@@ -42,7 +44,8 @@ ROOMS = {
 INFERENCE_LIBRARIES = {"numpy", "av", "soundfile"}
 # Rooms that may use more libraries than inference does.
 LIBRARIES = {
-    "scan": {"ray"},
+    "scan": {"ray", "fsspec", "pyarrow"},
+    "provenance": {"c2pa"},
     "evaluate": {"sklearn"},
     "train": {"torch", "torchao", "cv2", "scipy", "pyworld", "ray"},
     "export": {"torch", "torchao", "executorch", "coremltools", "onnx", "onnxruntime", "onnxscript", "tflite"}
@@ -50,7 +53,7 @@ LIBRARIES = {
 }
 NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "requests", "smtplib", "socket", "socketserver", "ssl"}
 NETWORK |= {"urllib", "urllib3", "webbrowser", "xmlrpc"}
-TALKERS = {"cli", "__main__", "evaluate", "train", "export"}
+TALKERS = {"cli", "commands", "__main__", "evaluate", "train", "export"}
 
 MODULES = sorted([*(ROOT / "avguard").rglob("*.py"), *(ROOT / "export").rglob("*.py")])
 

@@ -24,7 +24,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(path for folder in (".", "cpp", "export", "mobile_demo") for path in (ROOT / folder).glob("*.md"))
+PAGES = sorted(
+    path for folder in (".", "avguard/scan", "cpp", "export", "mobile_demo") for path in (ROOT / folder).glob("*.md")
+)
 SHELL = {"sh", "bash", "shell"}
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not-run: (?P<reason>.+?) -->\s*\Z")

@@ -39,6 +39,13 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Segment:
+    start_s: float
+    end_s: float
+    score: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     label: str
     score: Scores
@@ -46,6 +53,7 @@ class Verdict:
     quality: Quality = field(default_factory=Quality)
     offset_ms: float | None = None
     model_id: str = MODEL
+    segments: tuple[Segment, ...] = ()
 
 
 def value(name: str) -> float:

@@ -154,6 +154,17 @@ def test_the_same_seed_gives_the_same_report(tmp_path: Path) -> None:
     assert plain(build(tmp_path)[0]) == plain(build(tmp_path)[0])
 
 
+def test_clips_of_trained_sources_are_counted(tmp_path: Path) -> None:
+    rows = read_manifest(write_lists(tmp_path, [clip_row("a.mp4", source="old"), clip_row("b.mp4", source="new")]))
+    results = {row.path: Result(row.path, "m@1", "real", dict.fromkeys(("overall",), 0.1)) for row in rows}
+    rng = np.random.default_rng(0)
+    told = make_report(rows, results, rows, model_id="m@1", split="test", rng=rng, draws=5, trained_on=["old"])
+    assert told.trained == {"clips, real": (1, 2)}
+    assert "sources the model was trained on: 1 of 2 (clips, real)" in render(told)
+    untold = make_report(rows, results, rows, model_id="m@1", split="test", rng=rng, draws=5)
+    assert "not known, the bundle does not name them" in render(untold)
+
+
 def test_small_parts() -> None:
     assert number(math.nan) == number(None) == "-"
     assert table(["a", "bb"], [["ccc", "1"]]).splitlines() == ["a    bb", "---  --", "ccc   1"]

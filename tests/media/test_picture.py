@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avguard.media import Frame
-from avguard.media.picture import orientation, to_picture
+from avguard.media import Frame, Limits
+from avguard.media.picture import orientation, square, to_picture
 from tests.make_media import Film, patch_box, picture, write_clip
 from tests.media.reading import read
 
@@ -134,12 +135,21 @@ def test_a_picture_is_free_as_soon_as_it_is_dropped(tmp_path: Path) -> None:
         assert sys.getrefcount(frame) == references
 
 
-def test_pixel_aspect_is_told(tmp_path: Path) -> None:
-    film = Film(seconds=0.2, options={"aspect": "2:1"})
+@pytest.mark.parametrize(("aspect", "size"), [("2:1", (320, 120)), ("1:2", (160, 240)), ("9:1", (160, 120))])
+def test_pixels_become_square(tmp_path: Path, aspect: str, size: tuple[int, int]) -> None:
+    film = Film(seconds=0.2, options={"aspect": aspect})
     clip = read(write_clip(tmp_path / "a.mp4", film, None))
     assert clip.info.video is not None
-    assert clip.info.video.sample_aspect == (2, 1)
-    assert (clip.info.video.width, clip.frames[0].width) == (160, 160)
+    assert clip.info.video.sample_aspect == tuple(map(int, aspect.split(":")))
+    assert (clip.info.video.width, clip.info.video.height) == size
+    assert {(frame.width, frame.height) for frame in clip.frames} == {size}
+
+
+def test_square_pixels_stay_within_the_limits() -> None:
+    assert square(1440, 1080, Fraction(4, 3), Limits()) == (1920, 1080)
+    assert square(1440, 1080, Fraction(4, 3), Limits(max_side_px=1800)) == (1440, 810)
+    assert square(720, 576, Fraction(16, 15), Limits(max_pixels=720 * 576)) == (720, 540)
+    assert square(480, 640, Fraction(3, 4), Limits(max_pixels=480 * 640)) == (360, 640)
 
 
 def test_untagged_high_definition_is_bt709(tmp_path: Path) -> None:

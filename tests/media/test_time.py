@@ -117,6 +117,17 @@ def test_avi_without_presentation_times(tmp_path: Path) -> None:
     assert abs(clip.click_us() - 500_000) <= BOUND_US
 
 
+@pytest.mark.parametrize("fps", [24, 30000 / 1001, 50])
+@pytest.mark.parametrize(("codec", "rate_hz"), [("aac", 48000), ("libmp3lame", 44100), ("mp2", 48000), ("ac3", 48000)])
+@pytest.mark.parametrize("options", [{}, {"avoid_negative_ts": "disabled"}])
+def test_priming_that_avi_cannot_tell(
+    tmp_path: Path, fps: float, codec: str, rate_hz: int, options: dict[str, str]
+) -> None:
+    film = Film(codec="mpeg4", fps=fps, flash_us=round(12e6 / fps))
+    clip = read(write_clip(tmp_path / "a.avi", film, Sound(codec=codec, rate_hz=rate_hz), options))
+    assert abs(offset_us(clip) - (500_000 - film.flash_us)) <= BOUND_US
+
+
 def test_transport_streams_start_at_zero(tmp_path: Path) -> None:
     clip = read(write_clip(tmp_path / "a.ts", options={"output_ts_offset": "5000"}))
     assert 0 <= min(clip.times_us()[0], clip.pcm[0].t_us) <= 100_000

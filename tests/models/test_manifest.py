@@ -146,3 +146,12 @@ def test_spoilt_calibrations(tmp_path: Path, good: dict[str, Any], path: str, va
 @pytest.mark.parametrize("value", [None, [], "x", {}])
 def test_no_calibration(tmp_path: Path, good: dict[str, Any], value: object) -> None:
     refuse_calibration(tmp_path, {**good, "calibration": value})
+
+
+def test_sources_of_training_may_be_named(good: dict[str, Any], tmp_path: Path) -> None:
+    plain = {key: value for key, value in good.items() if key != "trained_on"}
+    for raw, wanted in ((plain, None), (plain | {"trained_on": ["a/b", "c"]}, ("a/b", "c"))):
+        (tmp_path / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+        assert load_manifest(tmp_path).trained_on == wanted
+    for wrong in ("a", [1], [""], ["b", "a"], ["a", "a"], None):
+        refuse(tmp_path, plain | {"trained_on": wrong}, "trained_on must be")

@@ -55,3 +55,17 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.pth").write_bytes(b"not the weights")
     with pytest.raises(ModelError, match="not the published file"):
         load_imagenet(Trunk(3), tmp_path / "other.pth")
+
+
+def test_frozen_parts_keep_weights_and_statistics_while_the_rest_learns() -> None:
+    trunk = Trunk(3)
+    trunk.freeze(2)
+    trunk.train()
+    before = {k: v.clone() for k, v in trunk.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in trunk.parameters() if p.requires_grad], 0.1)
+    sum(tap.square().mean() for tap in trunk(torch.randn(4, 3, 32, 32))).backward()
+    optimizer.step()
+    changed = {k for k, v in trunk.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed
+    assert not any(k.startswith(("stem", "stages.0")) for k in changed)
+    assert any(k.startswith("stages.1") for k in changed)

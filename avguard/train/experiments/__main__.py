@@ -14,7 +14,7 @@ from pathlib import Path
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.plan import plan
 from avguard.train.experiments.run import NATURAL, run_all
-from avguard.train.experiments.table import ablation_table, claims_table, read_results, unseen_table
+from avguard.train.experiments.table import ablation_table, claims_table, folds_table, read_results, unseen_table
 from avguard.train.loop import Settings
 
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="start of the names to run")
     parser.add_argument("--minutes", type=float, default=30.0, help="training time of each run")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--start", default="export/checkpoints/joint.pt", help="checkpoint that folds go on from")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -38,6 +39,7 @@ def main() -> int:
             ("Joint against trained apart", claims_table),
             ("A family of generators left out", unseen_table),
             ("Ablations", ablation_table),
+            ("More sources, judged on those left out", folds_table),
         ):
             sys.stdout.write(f"## {title}\n\n{make(results, rows)}\n\n")
         return 0
@@ -47,7 +49,7 @@ def main() -> int:
 
         produce_natural(args.data, args.work / "cache", args.work / "windows" / NATURAL)
     base = Settings(minutes=args.minutes, threads=args.threads, device=args.device)
-    chosen = [e for e in plan(base, args.seeds) if e.name.startswith(args.only)]
+    chosen = [e for e in plan(base, args.seeds, args.start) if e.name.startswith(args.only)]
     run_all(chosen, args.data, args.work / "windows", args.out)
     return 0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from avguard.train.families import FAMILIES
 from avguard.train.loop import Settings
+from avguard.train.splits import FOLDS
 
 JOINT, VIDEO, AUDIO = "video,audio,sync", "video", "audio"
 KINDS = {"joint": JOINT, "video": VIDEO, "audio": AUDIO}
@@ -31,8 +32,16 @@ class Experiment:
     settings: Settings
 
 
-def plan(base: Settings, seeds: int = 3) -> list[Experiment]:
-    """All experiments: ``claims`` (joint against apart), ``unseen`` (a family left out) and ``ablations``."""
+def going_on(settings: Settings, start: str) -> Settings:
+    """``settings`` of a run that only adds sources to what ``start`` knows: a lower rate, early layers as they are."""
+    return replace(settings, start_from=start, freeze=2, learning_rate=5e-4)
+
+
+def plan(base: Settings, seeds: int = 3, start: str = "") -> list[Experiment]:
+    """All experiments: ``claims`` (joint against apart), ``unseen`` (a family left out), ``ablations``, ``folds``.
+
+    ``folds`` go on from the checkpoint ``start``, as the model that ships does, on a store made of everything.
+    """
     made = []
 
     def add(group: str, label: str, kind: str, settings: Settings) -> None:
@@ -49,4 +58,7 @@ def plan(base: Settings, seeds: int = 3) -> list[Experiment]:
     add("ablations", "no_steps", "joint", replace(base, steps_weight=0.0))
     for label, families in FORGERIES.items():
         add("ablations", f"no_{label}", "joint", replace(base, without=families))
+    for number, sources in enumerate(FOLDS):
+        away = ",".join(sorted(sources))
+        add("folds", str(number), "joint", going_on(replace(base, without_sources=away), start))
     return made

@@ -2,7 +2,8 @@
 """Runs one experiment after the other; each ends in one JSON file, and one that is there is not run again.
 
 A result holds the mean window logit of every clip by head, so that any table can be made from it later: of the
-held-out sources (``validation``) and, as they are, of the training clips whose generators were left out (``unseen``).
+held-out sources (``validation``) and, as they are, of the training clips whose generators were left out (``unseen``),
+or of all clips whose sources were (``left_out``; ``before``: the same by the checkpoint that the run went on from).
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.spec import load_spec
 from avguard.train.experiments.plan import Experiment
 from avguard.train.families import family_of
-from avguard.train.loop import Trainer, Validation, load_windows
+from avguard.train.loop import Trainer
 from avguard.train.model import count_parameters
+from avguard.train.validation import Validation, load_windows
 
 SPEC = load_spec()
 NATURAL = "natural"
-"""Folder of the store with windows of training clips as they are; made by ``avguard.train.produce.produce_natural``."""
+"""Folder of the store with windows of clips as they are; made by ``avguard.train.produce.produce_natural``."""
 
 
 def run_all(experiments: Sequence[Experiment], data: Path, store: Path, out: Path) -> None:
@@ -55,6 +58,15 @@ def measure(experiment: Experiment, trainer: Trainer, data: Path, store: Path) -
         # Held-out sources may hold clips of the family too: those are unseen as well.
         for name in left_out & set(clips["validation"]):
             clips["unseen"][name] = clips["validation"].pop(name)
+    if experiment.settings.without_sources:
+        away = experiment.settings.without_sources.split(",")
+        natural = load_windows(store / NATURAL, rows).only(
+            {n for n, row in by_clip(rows).items() if row.source in away}
+        )
+        clips["left_out"] = clip_logits(natural, trainer)
+        saved = torch.load(experiment.settings.start_from, map_location="cpu", weights_only=True)
+        trainer.ema.model.load_state_dict(saved["model"])
+        clips["before"] = clip_logits(natural, trainer)
     return {
         "name": experiment.name,
         "group": experiment.group,

@@ -133,6 +133,22 @@ def ablation_table(results: Sequence[Result], rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def folds_table(results: Sequence[Result], rows: Sequence[Row]) -> str:
+    """Clips of sources that were left out, before and after training went on with more sources; all folds together."""
+    lines = ["| clips | heads | before | after |", "|---|---|---|---|"]
+    clips = by_clip(rows)
+    folds = [r for r in results if r["group"] == "folds"]
+    for media in ("clips", "speech"):
+        for column, truth, head, _ in COLUMNS:
+            cells = []
+            for part in ("before", "left_out"):
+                scores = {c: v for r in folds for c, v in scores_of(head, part, r).items() if clips[c].media == media}
+                cells.append("{:.3f} [{:.2f}, {:.2f}]".format(*measure(scores, clips, TRUTHS[truth])) if scores else "")
+            if any(cells):
+                lines.append(f"| {media} | {column} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
 def _by_seed(results: Sequence[Result]) -> dict[int, dict[str, Result]]:
     seeds: dict[int, dict[str, Result]] = defaultdict(dict)
     for result in results:

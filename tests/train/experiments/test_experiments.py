@@ -14,11 +14,19 @@ import pytest
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.plan import FORGERIES, Experiment, plan
 from avguard.train.experiments.run import run_all
-from avguard.train.experiments.table import ablation_table, claims_table, noisy_or, read_results, unseen_table
+from avguard.train.experiments.table import (
+    ablation_table,
+    claims_table,
+    folds_table,
+    noisy_or,
+    read_results,
+    unseen_table,
+)
 from avguard.train.families import FAMILIES, family_of
 from avguard.train.forge import audio as forge_audio
 from avguard.train.forge import video as forge_video
 from avguard.train.loop import Settings
+from avguard.train.splits import FOLDS, VALIDATION_SOURCES
 from avguard.train.store import encode_audio, encode_video, write_shard
 from tests.train.test_dataset import audio, video
 
@@ -130,3 +138,26 @@ def test_results_are_read_by_name(tmp_path: Path) -> None:
 def test_late_fusion_is_the_odds_of_one_or_the_other() -> None:
     assert noisy_or(-30.0, 0.7) == pytest.approx(0.7)
     assert noisy_or(0.0, 0.0) == pytest.approx(np.log(3))
+
+
+def test_folds_hold_out_every_test_source_once() -> None:
+    made = [e for e in plan(Settings(), start="c.pt") if e.group == "folds"]
+    away = [frozenset(e.settings.without_sources.split(",")) for e in made]
+    assert tuple(away) == FOLDS
+    assert not FOLDS[0] & FOLDS[1]
+    assert not VALIDATION_SOURCES & (FOLDS[0] | FOLDS[1])
+    assert {e.settings.start_from for e in made} == {"c.pt"}
+
+
+def test_a_fold_goes_on_from_a_checkpoint_and_judges_only_what_it_was_not_given(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    data, store, out = folders
+    run_all([Experiment("start", "claims", "joint", TINY)], data, store, out)
+    settings = replace(
+        TINY, without_sources="s/real2,s/fake2", start_from=str(out / "runs/start/checkpoint.pt"), freeze=2
+    )
+    run_all([Experiment("folds-0", "folds", "joint", settings)], data, store, out)
+    result = next(r for r in read_results(out) if r["group"] == "folds")
+    assert set(result["clips"]["left_out"]) == set(result["clips"]["before"]) == {"real2", "fake2"}
+    assert "| clips | video |" in folds_table(read_results(out), list(read_manifest(data)))

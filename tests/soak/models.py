@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs with a flipped byte or cut off, run without any check of their hash: what the runtime makes of them.
+
+``python -m tests.soak.models PROGRAM CASE...`` runs cases of one program, each in a fork of its own so that a crash is
+seen, and prints one word a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avguard import _core
+from avguard.errors import AvguardError
+from avguard.line import pattern_input
+from avguard.models import Bundle, default_path, open_bundle
+
+FLIPS, CUTS = 500, 50
+CPU_S = 30
+WORDS = ("error", "same", "other numbers", "not finite")
+FACES = {"face_detector": [[1, 3, 128, 128]], "face_mesh": [[1, 3, 192, 192]]}
+
+
+def shapes(bundle: Bundle, role: str) -> list[list[int]]:
+    """The inputs of a program; those of the joint programs stand with their self-test."""
+    wanted: list[list[int]] = FACES.get(role) or json.loads(bundle.data[bundle.manifest.self_test])["shapes"]
+    return wanted
+
+
+def run(data: bytes, inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """What a program answers. Raises a class of avguard.errors."""
+    return _core.Program(data).run(inputs)
+
+
+def structure_bytes(data: bytes) -> int:
+    """Where the weights begin: behind the program and the delegate's graph (an XNNPACK blob begins with XH00)."""
+    blob = data.index(b"XH00", 8) - 4
+    return blob + int.from_bytes(data[blob + 18 : blob + 22], "little")
+
+
+def spoilt(data: bytes, case: int) -> bytes:
+    """Case 0 to FLIPS: one byte flipped, every second one before the weights. From FLIPS on: cut off."""
+    generator = np.random.default_rng(case)
+    if case >= FLIPS:
+        return data[: int((case - FLIPS) / CUTS * len(data))]
+    at = int(generator.integers(0, structure_bytes(data) if case % 2 == 0 else len(data)))
+    return data[:at] + bytes([data[at] ^ int(generator.integers(1, 256))]) + data[at + 1 :]
+
+
+def outcome(data: bytes, inputs: list[NDArray[np.float32]], right: list[NDArray[np.float32]]) -> int:
+    """The number of the word in WORDS."""
+    try:
+        answer = run(data, inputs)
+    except AvguardError:
+        return 0
+    if len(answer) == len(right) and all(np.array_equal(a, b) for a, b in zip(answer, right, strict=True)):
+        return 1
+    return 2 if all(np.isfinite(part).all() for part in answer) else 3
+
+
+def in_a_fork(data: bytes, inputs: list[NDArray[np.float32]], right: list[NDArray[np.float32]]) -> str:
+    """One of WORDS, or how the process ended."""
+    pid = os.fork()
+    if not pid:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        code = 99
+        try:
+            code = outcome(data, inputs, right)
+        finally:
+            os._exit(code)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return WORDS[status] if 0 <= status < len(WORDS) else f"ended with {status}"
+
+
+def outcomes(role: str, cases: Iterable[int]) -> dict[int, str]:
+    """What became of each case of one program."""
+    bundle = open_bundle(default_path())
+    data = bundle.program(role)
+    inputs = [pattern_input(shape, seed) for seed, shape in enumerate(shapes(bundle, role))]
+    right = run(data, inputs)
+    return {case: in_a_fork(spoilt(data, case), inputs, right) for case in cases}
+
+
+def main(role: str, *cases: str) -> None:
+    for case, word in outcomes(role, map(int, cases)).items():
+        print(f"{case} {word}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
