@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avguard.media import Frame, MediaReader, Pcm
+from avguard.media import Frame, MediaReader
 from tests.core import talking
 
 FORMATS = ("i420", "nv12", "nv21", "rgb24", "bgra", "rgba", "gray8")
