@@ -55,7 +55,7 @@ $(VENV)/.torch: $(VENV)/.created
 
 # Torch goes first and alone: named by another package, pip would take the newest build with its CUDA libraries.
 $(VENV)/.tools: $(VENV)/.torch pyproject.toml
-	$(PIP) install ".[test,train,export,evaluate,scan,provenance]"
+	$(PIP) install ".[test,train,export,evaluate,scan,provenance,distributed]"
 	@touch $@ $(VENV)/.package
 
 $(DEMO): $(VENV)/.created tests/make_demo.py
