@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from avguard.models import Bundle, default_path, open_bundle
 
 Progress = Callable[[str, float, float], object]
 """Called as progress(phase, seconds done, seconds in all or 0 when unknown); returning False cancels."""
+
+Listener = Callable[[dict[str, Any]], object]
+"""Called with every event of a session (see ``Stream.poll``) as soon as it is known."""
 
 SELF_TEST_TOLERANCE = {"joint_float": 0.01, "joint_int8": 0.6}  # logits
 
@@ -100,7 +104,9 @@ def pattern_input(shape: list[int], seed: int) -> NDArray[np.float32]:
     return values.reshape(shape)
 
 
-def feed(reader: MediaReader, session: _core.Session, progress: Progress | None = None) -> None:
+def feed(
+    reader: MediaReader, session: _core.Session, progress: Progress | None = None, events: Listener | None = None
+) -> None:
     """Push everything ``reader`` gives into ``session``. Raises CancelledError and the reader's errors."""
     total_s = (reader.info.duration_us or 0) / 1e6
     for item in reader:
@@ -118,5 +124,13 @@ def feed(reader: MediaReader, session: _core.Session, progress: Progress | None 
             )
         else:
             session.push_audio(item.samples, item.sample_rate_hz, item.t_us)
+        if events is not None:
+            tell(session, events)
         if progress is not None and progress("check", max(item.t_us, 0) / 1e6, total_s) is False:
             raise CancelledError("the check was cancelled by its progress callback; nothing was kept.")
+
+
+def tell(session: _core.Session, events: Listener) -> None:
+    """Hand what ``session`` found since the last time to ``events``."""
+    for event in session.poll():
+        events(event)
