@@ -255,7 +255,7 @@ def main() -> int:
     scores = agreement(programs, validation)
     everything = list(read_manifest(args.data))
     if args.held_out:
-        clips, hard = load_held_out(args.held_out, everything)
+        clips, hard = load_held_out(sorted(args.held_out.glob("*.json")), everything)
     else:
         clips, hard = judged_validation(everything, args.data, programs["joint_int8"])
     calibration = calibrate(clips, args.peak_weight, hard)
