@@ -24,6 +24,7 @@ from avguard.evaluate.manifest import Row, read_manifest
 from avguard.evaluate.metrics import auc
 from avguard.models.manifest import check_calibration
 from avguard.train.calibrate import ClipLogits, calibrate, overall_scores
+from export.card import add_sections
 from export.held_out import load
 from export.reliability import reliability
 
@@ -100,8 +101,25 @@ def scored(outcomes: Sequence[Outcome]) -> list[tuple[int, float]]:
     ]
 
 
+def section(outcomes: Sequence[Outcome]) -> str:
+    """The card's section on thresholds."""
+    sources = sorted({row.source for outcome in outcomes for row in outcome.rows})
+    lines = [
+        "## Thresholds",
+        "",
+        "Set on clips of sources that the weights were not trained on, all parts together. What that is worth on",
+        "sources that are new to the thresholds as well: each part judged under thresholds set on the others alone.",
+        "",
+        table(outcomes),
+        "",
+        *(f"- {source}" for source in sources),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def write(bundle: Path, calibration: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
-    """Put ``calibration`` into the manifest of ``bundle``. Raises ModelError when it makes no sense."""
+    """Put ``calibration`` into the manifest of ``bundle`` and what it is worth into the card. Raises ModelError."""
+    add_sections(bundle, [section(outcomes)])
     path = bundle / "manifest.json"
     manifest = json.loads(path.read_text())
     names = ", ".join(outcome.part for outcome in outcomes)
