@@ -34,8 +34,9 @@ from avguard.train.validation import Validation, load_validation, natural_inputs
 from export.faces import face_targets
 from export.held_out import load as load_held_out
 from export.interface import joint_interface
-from export.parity import Judge, Window, as_windows, of_pte
-from export.targets import Files, joint_targets, report, write_targets
+from export.parity import Judge, Window, as_windows, of_pte, table
+from export.sheet import sheet
+from export.targets import Files, joint_targets, sizes, write_targets
 from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, load_checkpoint, lower_int8, quantized
 from export.versions import LICENCES, MODEL_ID
 
@@ -262,7 +263,8 @@ def main() -> int:
     card = make_card(model, clips, programs, errors)
     write_targets(args.targets, others | {"card.md": card.encode()})
     write_bundle(args.out, programs, golden, calibration, card, args.trained_on)
-    sys.stdout.write(report(others, judge))
+    ours = {FLOAT_NAME: programs["joint_float"], INT8_NAME: programs["joint_int8"]}
+    sys.stdout.write(sheet(ours | others, sizes(ours | others), judge.lines) + "\n" + table(judge.lines))
     for role, data in programs.items():
         aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())
         sys.stdout.write(f"{role}: {len(data)} bytes, {errors[role]:.5f} logits off torch, validation AUC {aucs}\n")
