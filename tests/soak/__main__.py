@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make soak``: the long tests, resumable, one table each. Name parts to run only these: ``make soak ARGS="media"``."""
+"""``make soak``: the long tests, resumable, one table each. Only some: ``make soak ARGS="media"``."""
 
 from __future__ import annotations
 
