@@ -62,7 +62,7 @@ def sounds(stretch: Stretch, starts: list[int]) -> tuple[NDArray[np.float32], ND
     windows = list(sound_windows(stretch.clip, starts, stretch.clip.samples, None, 0.0, ""))
     if len(windows) != len(starts):
         return None
-    return np.stack([w.mel for w in windows]), np.stack([w.linear for w in windows])
+    return np.stack([w.mel for w in windows])[:, None], np.stack([w.linear for w in windows])[:, None]
 
 
 def inputs_of(stretch: Stretch, starts: list[int]) -> Inputs | None:
