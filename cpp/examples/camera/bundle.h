@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files of a model bundle, mapped: their pages are the kernel's to drop and read again, never the heap's. */
+#ifndef CAMERA_BUNDLE_H
+#define CAMERA_BUNDLE_H
+
+#include "avguard.h"
+
+/* Opens the model in `folder`; null: said why. `precision`: the joint program of the other one is not even mapped. */
+avg_model* bundle_open(const char* folder, avg_precision precision);
+void bundle_close(avg_model* model);
+
+#endif
