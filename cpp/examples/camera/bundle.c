@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "bundle.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -56,6 +59,14 @@ avg_model* bundle_open(const char* folder, avg_precision precision) {
   status = avg_model_open(files, count, &options, &model);
   if (status != AVG_OK) tell(3, "%s: %s", folder, message);
   return status == AVG_OK ? model : NULL;
+}
+
+void bundle_rest(void) {
+  size_t i;
+  for (i = 0; i < count; ++i) madvise((void*)files[i].data, files[i].size, MADV_DONTNEED);
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 void bundle_close(avg_model* model) {

@@ -178,6 +178,7 @@ int main(int argc, char** argv) {
     return FAILED;
   }
   on.session = open_session(model, &wanted);
+  bundle_rest();
   if (on.session != NULL) {
     answer = run(&on, &lines[0], &lines[1]);
     stop(&lines[0]);
