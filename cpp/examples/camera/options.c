@@ -16,7 +16,7 @@ static const char usage[] =
     "  --windows N         duty cycle: windows judged in each minute; 0: always on (0)\n"
     "  --look-s N          duty cycle: seconds of a minute in which to look for them (10)\n"
     "  --precision P       int8, float, or auto: what this CPU does faster (auto)\n"
-    "  --ring-frames N, --ring-blocks N       room for what was captured and not judged yet (16, 96)\n"
+    "  --ring-frames N, --ring-blocks N       room for what was captured and not judged yet (8, 96)\n"
     "  --feed PATH         a unix socket that gives events and verdicts as JSON lines\n"
     "  --sizes             print the bytes of session, rings and arena, and stop\n";
 
@@ -88,7 +88,7 @@ int options_read(int argc, char** argv, camera_options* o) {
   o->wishes.audio_device = "default";
   o->wishes.width = 1280, o->wishes.height = 720, o->wishes.fps = 25, o->wishes.rate_hz = 16000;
   o->wishes.pace = 1, o->wishes.loops = 1;
-  o->clip_s = 60, o->look_s = 10, o->ring_frames = 16, o->ring_blocks = 96;
+  o->clip_s = 60, o->look_s = 10, o->ring_frames = 8, o->ring_blocks = 96;
   for (i = 1; i < argc; ++i) {
     int taken;
     if (argv[i][0] != '-' && o->bundle == NULL) {
