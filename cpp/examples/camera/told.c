@@ -116,8 +116,8 @@ void tell_verdict(const char* json, size_t length, int64_t start_us) {
   char begin[64];
   const char* const parts[] = {begin, json, "}\n"};
   size_t sizes[] = {0, length, 2};
-  sizes[0] =
-      (size_t)snprintf(begin, sizeof begin, "{\"event\":\"verdict\",\"clip_us\":%lld,\"verdict\":", (long long)start_us);
+  sizes[0] = (size_t)snprintf(begin, sizeof begin,
+                              "{\"event\":\"verdict\",\"clip_us\":%lld,\"verdict\":", (long long)start_us);
   feed(parts, sizes, 3);
   put(STDOUT_FILENO, json, length);
   put(STDOUT_FILENO, "\n", 1);
