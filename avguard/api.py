@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any
@@ -39,10 +39,23 @@ class Checker:
     """A model that is opened once and used for many clips and streams. Threads may share it.
 
     ``model``: folder of a bundle. ``engine``: "auto" picks int8 or float by the CPU, "int8" and "float" insist.
+    ``require_signature``: refuse a bundle unless one of ``trusted_keys`` (Ed25519 public keys in hex) signed it.
     """
 
-    def __init__(self, model: Path | None = None, *, engine: str = "auto") -> None:
-        self._model: _core.Model | None = open_model(model if model is None else str(model), engine)
+    def __init__(
+        self,
+        model: Path | None = None,
+        *,
+        engine: str = "auto",
+        require_signature: bool = False,
+        trusted_keys: Collection[str] = (),
+    ) -> None:
+        self._model: _core.Model | None = open_model(
+            model if model is None else str(model),
+            engine,
+            require_signature=require_signature,
+            trusted_keys=trusted_keys,
+        )
 
     def check(
         self,

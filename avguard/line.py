@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,18 @@ def choose_role(engine: str) -> str:
     return roles[engine]
 
 
-def open_model(folder: str | Path | None = None, engine: str = "auto") -> _core.Model:
-    """Verify a bundle, run its self-test on this CPU, and open it. Raises ModelError or EngineError."""
-    bundle = open_bundle(folder)
+def open_model(
+    folder: str | Path | None = None,
+    engine: str = "auto",
+    *,
+    require_signature: bool = False,
+    trusted_keys: Collection[str] = (),
+) -> _core.Model:
+    """Verify a bundle (see ``open_bundle``), run its self-test on this CPU, and open it.
+
+    Raises ModelError or EngineError, and UsageError for keys that are none.
+    """
+    bundle = open_bundle(folder, require_signature=require_signature, trusted_keys=trusted_keys)
     role = choose_role(engine)
     self_test(bundle, role)
     return _core.Model(

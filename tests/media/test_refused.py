@@ -225,3 +225,15 @@ NAMES = ["with space.mp4", "-dash.mp4", "quote'\".mp4", "new\nline.mp4", "fd:0",
 def test_any_file_name_works(tmp_path: Path, clip: Path, name: str) -> None:
     with open_media(copy(clip, tmp_path / name)) as reader:
         assert next(reader) is not None
+
+
+REPRODUCERS = sorted(Path(__file__).with_name("reproducers").iterdir())
+
+
+@pytest.mark.parametrize("path", REPRODUCERS, ids=lambda path: path.name)
+def test_what_once_ended_the_decoder_is_read(path: Path) -> None:
+    """Files that a sweep found (tests/soak): stream-appears.ts announces a stream in its middle."""
+    assert path.stat().st_size <= 200_000
+    clip = read(path)
+    assert clip.frames
+    assert clip.pcm
