@@ -232,7 +232,7 @@ REPRODUCERS = sorted(Path(__file__).with_name("reproducers").iterdir())
 
 @pytest.mark.parametrize("path", REPRODUCERS, ids=lambda path: path.name)
 def test_what_once_ended_the_decoder_is_read(path: Path) -> None:
-    """Files that a sweep found (tests/soak): stream-appears.ts announces a stream in its middle."""
+    """Files that a sweep found (tests/soak): stream-appears.mpegts announces a stream in its middle."""
     assert path.stat().st_size <= 200_000
     clip = read(path)
     assert clip.frames
