@@ -92,11 +92,13 @@ def test_ten_thousand_resets_leave_nothing_behind(sdk: Sdk, raw: Path) -> None:
 
 
 def test_memory_that_runs_out_is_a_status_and_leaks_nothing(sdk: Sdk, raw: Path) -> None:
-    facts = numbers(judge(sdk.consumer / "judge_avguard", raw, "starve", "0", "29"))
+    facts = numbers(judge(sdk.consumer / "judge_avguard", raw, "starve", "0", "3"))
     print(facts)
     assert facts["points"] > 100
-    assert facts["internal"] == facts["leaked"] == 0
-    assert facts["no_memory"] > facts["ok"]
+    assert facts["leaked"] == facts["internal"] == facts["model"] == facts["engine"] == 0
+    # Only the last round runs to its end.
+    assert facts["ok"] == 1
+    assert facts["no_memory"] > 30
 
 
 def test_the_installed_package_refuses_another_version(sdk: Sdk, tmp_path: Path) -> None:
