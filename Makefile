@@ -72,7 +72,7 @@ check: $(VENV)/.package $(if $(CLIP),,$(DEMO))
 # To work on the sources with quick rebuilds, in an environment of your own:
 #   pip install scikit-build-core pybind11 "cmake>=3.28" ninja && pip install -e . --no-build-isolation
 # Python is then read from here; after a change of cpp/ run the last command again, which compiles what changed.
-test: $(VENV)/.tools $(VENV)/.package lint $(if $(CPP_TESTS),test-cpp)
+test: $(VENV)/.tools $(VENV)/.package lint sbom $(if $(CPP_TESTS),test-cpp)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.tools
@@ -104,6 +104,9 @@ bundle: $(VENV)/.tools $(VENV)/.package
 
 bench: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.bench $(ARGS)
+
+sbom: $(VENV)/.tools $(VENV)/.package
+	$(BIN)/python -I .ci/sbom.py build/sbom.cdx.json
 
 # The long tests: 2,088 broken media, spoilt programs, 1,000 rounds of open-check-close, two hours of 1080p.
 soak: $(VENV)/.tools $(VENV)/.package
