@@ -3,18 +3,19 @@
 // failure, events numbered upwards, and a reset session that goes on.
 #include <vector>
 
-#include "../tests/bundle.h"
 #include "input.h"
+#include "quick_engine.h"
 
 namespace {
 
 const std::vector<uint8_t>& Pixels() {
-  static const std::vector<uint8_t> pixels(320 * 240 * 4, 77);
+  static const std::vector<uint8_t> pixels(320 * 240 * 4, 177);
   return pixels;
 }
 
 HeldSession& Shared() {
-  static HeldSession held(SmallOptions());
+  static avg_model* model = quick_engine::Open();
+  static HeldSession held(SmallOptions(), model);
   return held;
 }
 
