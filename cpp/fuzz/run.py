@@ -1,4 +1,4 @@
-#SPDX - License - Identifier : Apache - 2.0
+# SPDX - License - Identifier : Apache - 2.0
 """Run one libFuzzer target. Usage: run.py BUILD TARGET SECONDS. Seeds: the shipped manifest, for the model's target."""
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ def main(build: Path, target: str, seconds: int) -> int:
     if target == "model_fuzzer":
         for name in ("manifest.json", "self_test.json"):
             (corpus / name).write_bytes((seeds / name).read_bytes())
-    options = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=20", f"-artifact_prefix={build / target}-"]
+    options = [f"-max_total_time={seconds}", "-max_len=4096", "-timeout=120", f"-artifact_prefix={build / target}-"]
     log = build / f"{target}.log"
     with log.open("w") as out:
         done = subprocess.run([str(build / target), *options, str(corpus)], stdout=out, stderr=subprocess.STDOUT)
     lines = log.read_text(errors="replace").splitlines()
-    print(f"{target}: {lines[-1]}" if done.returncode == 0 else "\n".join([f"{target} FAILED", *lines[-60:]]), flush=True)
+    said = [f"{target}: {lines[-1]}"] if done.returncode == 0 else [f"{target} FAILED", *lines[-60:]]
+    print("\n".join(said), flush=True)
     return done.returncode
 
 

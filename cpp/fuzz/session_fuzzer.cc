@@ -15,7 +15,9 @@ const std::vector<uint8_t>& Pixels() {
 
 HeldSession& Shared() {
   static avg_model* model = quick_engine::Open();
-  static HeldSession held(SmallOptions(), model);
+  static avg_session_options options = SmallOptions();
+  options.audio_rate_hz = 16000;
+  static HeldSession held(options, model);
   return held;
 }
 
