@@ -2,7 +2,8 @@
 """One table of ratios, all measured in this run on this machine; nothing is asserted.
 
 Usage: python -m tests.bench [--model DIR] [--checkpoint FILE | --onnx FILE] [--rounds 5]. Times are the fastest of the
-rounds; what is compared is measured in turns. Needs the extras ``test`` and ``train``, and ``export`` for --checkpoint or --onnx.
+rounds; what is compared is measured in turns. Needs the extras ``test`` and ``train`` (OpenCV), and ``export`` for
+--checkpoint or --onnx.
 """
 
 from __future__ import annotations
