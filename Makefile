@@ -73,7 +73,7 @@ check: $(VENV)/.package $(if $(CLIP),,$(DEMO))
 # To work on the sources with quick rebuilds, in an environment of your own:
 #   pip install scikit-build-core pybind11 "cmake>=3.28" ninja && pip install -e . --no-build-isolation
 # Python is then read from here; after a change of cpp/ run the last command again, which compiles what changed.
-test: $(VENV)/.tools $(VENV)/.package lint $(if $(CPP_TESTS),test-cpp)
+test: $(VENV)/.tools $(VENV)/.package lint $(if $(CPP_TESTS),test-cpp) $(if $(CI),test-arm fuzz)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.tools
