@@ -41,7 +41,7 @@ def plan(base: Settings, seeds: int = 3, start: str = "") -> list[Experiment]:
     """All experiments: ``claims`` (joint against apart), ``unseen`` (a family left out), ``ablations``, ``folds``.
 
     ``folds`` go on from the checkpoint ``start`` on a store made of everything, each without its half of the test split
-    and without the validation sources: the mean of their weights ships, and something must be left to choose it by.
+    and without the validation sources: something must be left to choose a mean of their weights by.
     """
     made = []
 
