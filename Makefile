@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bench clean
+.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bench soak sbom clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -36,7 +36,7 @@ help:
 	@echo "make check [CLIP=file]   install avguard into $(VENV) and check a clip (without CLIP: a synthesised one)"
 	@echo "make test                linters, C++ tests under sanitizers, then the whole test suite"
 	@echo "make fuzz [FUZZ_SECONDS=60]  the libFuzzer targets of cpp/fuzz, that long each; needs clang"
-	@echo "make train | evaluate | bundle | bench | lint | format | test-cpp | test-tsan | test-arm | clean"
+	@echo "make train | evaluate | bundle | bench | soak | sbom | lint | format | test-cpp | test-tsan | test-arm | clean"
 
 # ---- environments: each stamp is newer than what it was made from
 $(VENV)/.created:
@@ -136,6 +136,10 @@ bundle: $(VENV)/.tools $(VENV)/.package
 
 bench: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.bench $(ARGS)
+
+# The long tests: 2,088 broken media, spoilt programs, 1,000 rounds of open-check-close, two hours of 1080p.
+soak: $(VENV)/.tools $(VENV)/.package
+	$(RUN) tests.soak $(ARGS)
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,10 +21,10 @@ VALIDATION_SOURCES = frozenset(
     }
 )
 
-# The model that ships is trained on everything. How such a model does on sources that it has not seen is measured, and
-# its thresholds are set, with two more: each is trained on everything but one of these halves of the test split, whole
-# sources each, and judges the half that it was not given. Put together by hand, once, so that each has bona fide clips
-# and fakes of several kinds.
+# The model that ships is the mean of two, each trained on everything but the validation sources and one of these halves
+# of the test split, whole sources each. What such a model does on sources that it has not seen is measured, and its
+# thresholds are set, by letting each judge the half that it was not given. Put together by hand, once, so that each half
+# has bona fide clips and fakes of several kinds.
 FOLDS = (
     frozenset(
         {

@@ -44,6 +44,7 @@ ROOMS = {
 INFERENCE_LIBRARIES = {"numpy", "av", "soundfile"}
 # Rooms that may use more libraries than inference does.
 LIBRARIES = {
+    "models": {"cryptography"},
     "scan": {"ray", "fsspec", "pyarrow"},
     "provenance": {"c2pa"},
     "evaluate": {"sklearn"},
