@@ -18,13 +18,12 @@ from typing import NoReturn
 from avguard import __version__
 from avguard.api import Checker
 from avguard.commands import report, scan, stream
+from avguard.commands.codes import EXIT_CODES
 from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.models import bundle_in_use
 from avguard.models.choice import VARIABLE
 from avguard.report.words import SENTENCES, because
 from avguard.verdict import Verdict
-
-EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from avguard.api import Checker
+from avguard.commands.codes import EXIT_CODES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print events, then the verdict; returns the exit code."""
-    from avguard.cli import EXIT_CODES
-
     with Checker(args.model, engine=args.engine) as checker:
         verdict = checker.check(args.file, events=_print)
     _print({"kind": "verdict", "verdict": json.loads(verdict.to_json())})
