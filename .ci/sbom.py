@@ -30,7 +30,10 @@ def carried() -> list[dict[str, Any]]:
     """Components that no package index knows of in this place."""
     found = [
         {"name": "executorch", "version": RUNTIMES["executorch"], "licence": "BSD-3-Clause", "in": "avguard"},
-        {"name": "ffmpeg", "version": str(av.ffmpeg_version_info), "licence": "GPL-3.0-or-later", "in": "av"},
+        {"name": "ffmpeg", "version": str(av.ffmpeg_version_info), "licence": "LGPL-3.0-or-later", "in": "av"},
+        # The wheel does not tell their releases.
+        {"name": "x264", "version": "", "licence": "GPL-2.0-or-later", "in": "av"},
+        {"name": "x265", "version": "", "licence": "GPL-2.0-or-later", "in": "av"},
         {
             "name": "libsndfile",
             "version": soundfile.__libsndfile_version__,
