@@ -1,4 +1,4 @@
-# SPDX - License - Identifier : Apache - 2.0
+# SPDX-License-Identifier: Apache-2.0
 """Run one libFuzzer target. Usage: run.py BUILD TARGET SECONDS. Seeds: the shipped manifest, for the model's target."""
 
 from __future__ import annotations

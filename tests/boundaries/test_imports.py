@@ -49,7 +49,17 @@ LIBRARIES = {
     "provenance": {"c2pa"},
     "evaluate": {"sklearn"},
     "train": {"torch", "torchao", "cv2", "scipy", "pyworld", "ray"},
-    "export": {"torch", "torchao", "executorch", "coremltools", "onnx", "onnxruntime", "onnxscript", "tflite"}
+    "export": {
+        "torch",
+        "torchao",
+        "executorch",
+        "coremltools",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "flatbuffers",
+        "tflite",
+    }
     | {"ai_edge_litert", "skimage", "scipy"},
 }
 NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "requests", "smtplib", "socket", "socketserver", "ssl"}
