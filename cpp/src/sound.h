@@ -35,9 +35,9 @@ class SoundLine {
 
   struct Options {
     Arena* arena = nullptr;
-    size_t room_bytes = 0;      // in an arena: RoomFor this rate, which is measured on the heap
     int32_t rate_hz = 0;        // the only rate that will come; 0: any
     bool keep_samples = false;  // everything resampled, on the heap
+    size_t room_bytes = 0;      // in an arena: RoomFor this rate, which is measured on the heap
   };
   explicit SoundLine(const Options& options);
   // Bytes of an arena for what is made when the sound's rate becomes known; 0: any rate.
