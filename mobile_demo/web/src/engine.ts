@@ -91,7 +91,7 @@ export class Engine {
     const view = new DataView(memory);
     placed.forEach((tensor, i) => {
       const core = new Float32Array(memory, view.getUint32(at + i * TENSOR_BYTES + 44, true), tensor.count);
-      const own = this.ort.HEAPF32.subarray(tensor.data / 4, tensor.data / 4 + tensor.count);
+      const own = new Float32Array(this.ort.HEAPU8.buffer, tensor.data, tensor.count);
       if (into) own.set(core);
       else core.set(own);
     });
@@ -99,7 +99,7 @@ export class Engine {
 
   private list(values: number[]): number {
     const at = this.ort._malloc(4 * values.length);
-    this.ort.HEAP32.set(values, at / 4);
+    new Int32Array(this.ort.HEAPU8.buffer, at, values.length).set(values);
     return at;
   }
 

@@ -3,9 +3,6 @@
 declare module "onnxruntime-web/ort-wasm-simd-threaded.mjs" {
   export interface Ort {
     HEAPU8: Uint8Array;
-    HEAPF32: Float32Array;
-    HEAP32: Int32Array;
-    PTR_SIZE: number;
     _malloc(size: number): number;
     _free(at: number): void;
     UTF8ToString(at: number): string;
