@@ -25,6 +25,8 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
   const sounds = canAudio ? new AudioSampleSink(audio).samples() : null;
   let frame = await frames?.next();
   let sound = await sounds?.next();
+  // What the file itself says: a decoder guesses where it says nothing.
+  const space = canVideo ? await video.getColorSpace() : {};
   const faces: Face[] = [];
   let told = 0;
   while ((frame && !frame.done) || (sound && !sound.done)) {
@@ -32,7 +34,7 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
     const t_s: number = takeFrame ? frame!.value!.timestamp : sound!.value!.timestamp;
     if (takeFrame) {
       const next = frames!.next(); // decodes ahead while the core works
-      await pushFrame(core, frame!.value as VideoSample);
+      await pushFrame(core, frame!.value as VideoSample, space);
       const face = core.face();
       if (face && face.t_us !== faces.at(-1)?.t_us) faces.push(face);
       frame = await next;
@@ -51,13 +53,12 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
   return json;
 }
 
-async function pushFrame(core: Core, sample: VideoSample): Promise<void> {
+async function pushFrame(core: Core, sample: VideoSample, space: VideoColorSpaceInit): Promise<void> {
   const known = sample.format === "I420" || sample.format === "NV12";
   const options = known ? {} : { format: "RGBA" as const };
   const size = sample.allocationSize(options);
   const layout = await sample.copyTo(core.room(size), options);
   const rect = sample.visibleRect;
-  const space = sample.colorSpace;
   const custom = Math.min(rect.width, rect.height) >= HD_HEIGHT_PX ? 1 : 0;
   core.frame({
     t_us: Math.round(sample.timestamp * 1e6),
