@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp train evaluate bundle bench clean
+.PHONY: help check test lint format test-cpp train evaluate bundle bench web web-demo web-test clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -104,6 +104,27 @@ bundle: $(VENV)/.tools $(VENV)/.package
 
 bench: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.bench $(ARGS)
+
+# ---- mobile_demo/web. Needs node 20 or newer and the Debian packages clang-19 to libc++abi of .ci/packages.txt.
+WEB := mobile_demo/web
+MEDIAPIPE := mediapipe==0.10.21
+
+web: $(VENV)/.tools $(VENV)/.package
+	test -f build/wheels/.done || { $(PIP) download --no-deps -d build/wheels $(MEDIAPIPE) && touch build/wheels/.done; }
+	$(RUN) export.web --wheel build/wheels/mediapipe-*.whl --out $(WEB)/public/bundle
+	$(BIN)/cmake -S $(WEB)/core -B build/web-core -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DCMAKE_TOOLCHAIN_FILE=$(abspath $(WEB))/core/wasi.cmake -DCMAKE_BUILD_TYPE=Release \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
+	$(BIN)/cmake --build build/web-core
+	cp build/web-core/avguard.wasm $(WEB)/public/
+	cd $(WEB) && npm ci --no-audit --no-fund && npm run build
+
+web-demo: web
+	cd $(WEB) && npm run serve
+
+web-test: web
+	$(BIN)/python -I -m mobile_demo.web.tests.golden build/golden.json
+	cd $(WEB) && AVGUARD_GOLDEN=$(abspath build)/golden.json npm test
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
