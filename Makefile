@@ -105,7 +105,7 @@ bundle: $(VENV)/.tools $(VENV)/.package
 bench: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.bench $(ARGS)
 
-# ---- mobile_demo/web. Needs node 20 or newer and the Debian packages clang-19 to libc++abi of .ci/packages.txt.
+# ---- mobile_demo/web. Needs node 20 or newer and the Debian packages that its README names.
 WEB := mobile_demo/web
 MEDIAPIPE := mediapipe==0.10.21
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from export.quiet import quiet
 from export.to_executorch import deployable, load_checkpoint
 from export.to_onnx import export_joint_onnx, export_onnx
 from export.versions import MODEL_ID
+
+Store = Callable[[str, NDArray[np.float32]], tuple[list[TensorProto], list[NodeProto]]]
 
 RUNTIME = {"onnxruntime-web": "1"}
 SMALLEST = 256
@@ -48,7 +51,7 @@ def stored_as_int16(data: bytes) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _replace(model: ModelProto, store: object) -> None:
+def _replace(model: ModelProto, store: Store) -> None:
     graph = model.graph
     kept, added, nodes = [], [], []
     for constant in graph.initializer:
@@ -56,7 +59,7 @@ def _replace(model: ModelProto, store: object) -> None:
         if constant.data_type != TensorProto.FLOAT or values.size < SMALLEST:
             kept.append(constant)
             continue
-        more, makers = store(constant.name, values)  # type: ignore[operator]
+        more, makers = store(constant.name, values)
         added += more
         nodes += makers
     rest = list(graph.node)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Debian's clang 19 for wasm32-wasi (packages in .ci/packages.txt). Its libc++ has no exceptions.
+# Debian's clang 19 for wasm32-wasi. Its libc++ has no exceptions.
 set(CMAKE_SYSTEM_NAME WASI)
 set(CMAKE_SYSTEM_PROCESSOR wasm32)
 set(CMAKE_C_COMPILER clang-19)
