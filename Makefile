@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp train evaluate bundle bench web web-demo web-test clean
+.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bench soak sbom web web-demo web-test clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -35,7 +35,8 @@ DEMO := build/demo.mp4
 help:
 	@echo "make check [CLIP=file]   install avguard into $(VENV) and check a clip (without CLIP: a synthesised one)"
 	@echo "make test                linters, C++ tests under sanitizers, then the whole test suite"
-	@echo "make train | evaluate | bundle | bench | lint | format | test-cpp | clean"
+	@echo "make fuzz [FUZZ_SECONDS=60]  the libFuzzer targets of cpp/fuzz, that long each; needs clang"
+	@echo "make train | evaluate | bundle | bench | soak | sbom | lint | format | test-cpp | test-tsan | test-arm | clean"
 
 # ---- environments: each stamp is newer than what it was made from
 $(VENV)/.created:
@@ -72,7 +73,7 @@ check: $(VENV)/.package $(if $(CLIP),,$(DEMO))
 # To work on the sources with quick rebuilds, in an environment of your own:
 #   pip install scikit-build-core pybind11 "cmake>=3.28" ninja && pip install -e . --no-build-isolation
 # Python is then read from here; after a change of cpp/ run the last command again, which compiles what changed.
-test: $(VENV)/.tools $(VENV)/.package lint $(if $(CPP_TESTS),test-cpp)
+test: $(VENV)/.tools $(VENV)/.package lint sbom $(if $(CPP_TESTS),test-cpp) $(if $(CI),test-arm fuzz)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.tools
@@ -92,6 +93,37 @@ test-cpp: $(VENV)/.tools
 	  -DAVG_PYTHON=OFF -DAVG_TESTS=ON -DAVG_SANITIZE=address,undefined
 	$(BIN)/cmake --build $(CPP_BUILD)
 	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure
+
+CMAKE_CPP = $(BIN)/cmake -S cpp -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+  -DPython_EXECUTABLE=$(abspath $(BIN))/python -DAVG_PYTHON=OFF
+# $(call needs,PROGRAM,TARGET): true where PROGRAM is there; where it is not, says so, and fails where CI is set.
+needs = { command -v $(1) >/dev/null || { echo "!! $(2) did NOT run: $(1) is missing; .ci/packages installs it" >&2; \
+  test -z "$${CI:-}" || exit 1; exit 0; }; }
+
+test-tsan: $(VENV)/.tools
+	$(CMAKE_CPP) -B build/tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAVG_TESTS=ON -DAVG_SANITIZE=thread
+	$(BIN)/cmake --build build/tsan
+	$(BIN)/ctest --test-dir build/tsan --output-on-failure
+
+# The engine and every station on 64-bit ARM, and the stations on 32-bit ARM without an engine, under qemu-user.
+test-arm: $(VENV)/.tools
+	@$(call needs,aarch64-linux-gnu-g++,$@); $(call needs,arm-linux-gnueabihf-g++,$@); $(call needs,qemu-aarch64,$@); set -x; \
+	$(CMAKE_CPP) -B build/aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake \
+	  -DCMAKE_BUILD_TYPE=Release -DAVG_TESTS=ON -DAVG_LTO=OFF; \
+	$(BIN)/cmake --build build/aarch64; $(BIN)/ctest --test-dir build/aarch64 --output-on-failure; \
+	$(CMAKE_CPP) -B build/armhf -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/arm-linux-gnueabihf.cmake \
+	  -DCMAKE_BUILD_TYPE=Release -DAVG_TESTS=ON -DAVG_LTO=OFF -DAVG_EXECUTORCH=OFF; \
+	$(BIN)/cmake --build build/armhf; $(BIN)/ctest --test-dir build/armhf --output-on-failure
+
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst cpp/fuzz/%.cc,%,$(wildcard cpp/fuzz/*_fuzzer.cc))
+# Two at a time. What a target finds lies in build/fuzz/TARGET-crash-*, and the log beside it.
+fuzz: $(VENV)/.tools
+	@$(call needs,clang++,$@); set -x; \
+	$(CMAKE_CPP) -B build/fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DAVG_FUZZ=ON -DAVG_SANITIZE=address,undefined,fuzzer-no-link; \
+	$(BIN)/cmake --build build/fuzz; \
+	printf '%s\n' $(FUZZERS) | xargs -P 2 -I T $(BIN)/python cpp/fuzz/run.py build/fuzz T $(FUZZ_SECONDS)
 
 train: $(VENV)/.tools $(VENV)/.package
 	$(RUN) avguard.train $(ARGS)
@@ -125,6 +157,13 @@ web-demo: web
 web-test: web
 	$(BIN)/python -I -m mobile_demo.web.tests.golden build/golden.json
 	cd $(WEB) && AVGUARD_GOLDEN=$(abspath build)/golden.json npm test
+
+sbom: $(VENV)/.tools $(VENV)/.package
+	$(BIN)/python -I .ci/sbom.py build/sbom.cdx.json
+
+# The long tests: 2,088 broken media, spoilt programs, 1,000 rounds of open-check-close, two hours of 1080p.
+soak: $(VENV)/.tools $(VENV)/.package
+	$(RUN) tests.soak $(ARGS)
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avguard import _core
 from avguard.errors import UsageError
-from avguard.line import Progress, feed, open_model
+from avguard.line import Listener, Progress, feed, open_model, tell
 from avguard.media import Limits, MediaReader, start_media
 from avguard.verdict import Verdict
 
@@ -39,15 +39,35 @@ class Checker:
     """A model that is opened once and used for many clips and streams. Threads may share it.
 
     ``model``: folder of a bundle. ``engine``: "auto" picks int8 or float by the CPU, "int8" and "float" insist.
+    ``require_signature``: refuse a bundle unless one of ``trusted_keys`` (Ed25519 public keys in hex) signed it.
     """
 
-    def __init__(self, model: Path | None = None, *, engine: str = "auto") -> None:
-        self._model: _core.Model | None = open_model(model if model is None else str(model), engine)
+    def __init__(
+        self,
+        model: Path | None = None,
+        *,
+        engine: str = "auto",
+        require_signature: bool = False,
+        trusted_keys: Collection[str] = (),
+    ) -> None:
+        self._model: _core.Model | None = open_model(
+            model if model is None else str(model),
+            engine,
+            require_signature=require_signature,
+            trusted_keys=trusted_keys,
+        )
 
-    def check(self, path: Path, *, progress: Progress | None = None, limits: Limits | None = None) -> Verdict:
-        """Judge one file; see ``avguard.check``."""
+    def check(
+        self,
+        path: Path,
+        *,
+        progress: Progress | None = None,
+        limits: Limits | None = None,
+        events: Listener | None = None,
+    ) -> Verdict:
+        """Judge one file; see ``avguard.check``. ``events`` gets what ``Stream.poll`` would give, while it runs."""
         with start_media(path, limits) as reader:
-            return self._judge(reader, progress)
+            return self._judge(reader, progress, events)
 
     def stream(self, *, video: bool = True, audio: bool = True) -> Stream:
         """A stream to push live frames and sound into; say which of the two will come."""
@@ -57,13 +77,16 @@ class Checker:
         """Let go of the model. Sessions that run keep it until they end; calling twice is fine."""
         self._model = None
 
-    def _judge(self, reader: MediaReader, progress: Progress | None) -> Verdict:
+    def _judge(self, reader: MediaReader, progress: Progress | None, events: Listener | None = None) -> Verdict:
         model, info = self._open(), reader.info
         session = _core.Session(model, expect_video=info.video is not None, expect_audio=info.audio is not None)
-        feed(reader, session, progress)
+        feed(reader, session, progress, events)
         for warning in reader.info.warnings:
             session.warn(warning)
-        return Verdict.from_json(session.finish())
+        verdict = Verdict.from_json(session.finish())
+        if events is not None:
+            tell(session, events)  # what only the end decides
+        return verdict
 
     def _open(self) -> _core.Model:
         if self._model is None:

@@ -12,7 +12,7 @@ from typing import Any
 from avguard import _core
 from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.line import SELF_TEST_TOLERANCE, self_test
-from avguard.models import Bundle, bundle_in_use, default_path, load_manifest, open_bundle
+from avguard.models import Bundle, bundle_in_use, default_path, load_manifest, open_bundle, signature
 from avguard.models.artefacts import is_artefacts, load_artefacts, problems_of
 from avguard.models.choice import choose, user_models
 
@@ -80,7 +80,7 @@ def verify(folder: Path) -> tuple[str, list[str]]:
 
 
 def _stray(folder: Path, bundle: Bundle) -> list[str]:
-    names = {path.name for path in folder.iterdir()} - set(bundle.data) - {"manifest.json"}
+    names = {path.name for path in folder.iterdir()} - set(bundle.data) - {"manifest.json", signature.NAME}
     return [f"{name} is not named in manifest.json. Remove it or export the bundle again." for name in sorted(names)]
 
 
@@ -110,7 +110,9 @@ def export_bundle(destination: Path) -> str:
         aside = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".avguard-"))
         for name, data in bundle.data.items():
             (aside / name).write_bytes(data)
-        (aside / "manifest.json").write_bytes((source / "manifest.json").read_bytes())
+        for name in ("manifest.json", signature.NAME):
+            if (source / name).exists():
+                (aside / name).write_bytes((source / name).read_bytes())
         open_bundle(aside)
         # mkdtemp makes a folder for its owner alone; a bundle holds no secrets.
         aside.chmod(0o755)

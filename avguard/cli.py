@@ -17,14 +17,13 @@ from typing import NoReturn
 
 from avguard import __version__
 from avguard.api import Checker
-from avguard.commands import report, scan
+from avguard.commands import report, scan, stream
+from avguard.commands.codes import EXIT_CODES
 from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.models import bundle_in_use
 from avguard.models.choice import VARIABLE
 from avguard.report.words import SENTENCES, because
 from avguard.verdict import Verdict
-
-EXIT_CODES = {"real": 0, "fake": 1, "inconclusive": 2}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--show-path", action="store_true", help="with the whole path instead of the file's name on it")
     check.add_argument("--quiet", action="store_true", help="no progress")
     check.set_defaults(run=_check)
+    stream.add_arguments(
+        commands.add_parser("stream", help="judge one file and tell events as JSON lines", epilog=stream.__doc__)
+    )
     scan.add_arguments(commands.add_parser("scan", help="judge many files, resumably", epilog=scan.__doc__))
     report.add_arguments(commands.add_parser("report", help="a page from the results of a scan"))
     commands.add_parser("evaluate", help="measure on a public data set or a folder of one's own")

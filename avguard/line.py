@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from avguard.models import Bundle, default_path, open_bundle
 
 Progress = Callable[[str, float, float], object]
 """Called as progress(phase, seconds done, seconds in all or 0 when unknown); returning False cancels."""
+
+Listener = Callable[[dict[str, Any]], object]
+"""Called with every event of a session (see ``Stream.poll``) as soon as it is known."""
 
 SELF_TEST_TOLERANCE = {"joint_float": 0.01, "joint_int8": 0.6}  # logits
 
@@ -41,9 +45,18 @@ def choose_role(engine: str) -> str:
     return roles[engine]
 
 
-def open_model(folder: str | Path | None = None, engine: str = "auto") -> _core.Model:
-    """Verify a bundle, run its self-test on this CPU, and open it. Raises ModelError or EngineError."""
-    bundle = open_bundle(folder)
+def open_model(
+    folder: str | Path | None = None,
+    engine: str = "auto",
+    *,
+    require_signature: bool = False,
+    trusted_keys: Collection[str] = (),
+) -> _core.Model:
+    """Verify a bundle (see ``open_bundle``), run its self-test on this CPU, and open it.
+
+    Raises ModelError or EngineError, and UsageError for keys that are none.
+    """
+    bundle = open_bundle(folder, require_signature=require_signature, trusted_keys=trusted_keys)
     role = choose_role(engine)
     self_test(bundle, role)
     return _core.Model(
@@ -100,7 +113,9 @@ def pattern_input(shape: list[int], seed: int) -> NDArray[np.float32]:
     return values.reshape(shape)
 
 
-def feed(reader: MediaReader, session: _core.Session, progress: Progress | None = None) -> None:
+def feed(
+    reader: MediaReader, session: _core.Session, progress: Progress | None = None, events: Listener | None = None
+) -> None:
     """Push everything ``reader`` gives into ``session``. Raises CancelledError and the reader's errors."""
     total_s = (reader.info.duration_us or 0) / 1e6
     for item in reader:
@@ -118,5 +133,13 @@ def feed(reader: MediaReader, session: _core.Session, progress: Progress | None 
             )
         else:
             session.push_audio(item.samples, item.sample_rate_hz, item.t_us)
+        if events is not None:
+            tell(session, events)
         if progress is not None and progress("check", max(item.t_us, 0) / 1e6, total_s) is False:
             raise CancelledError("the check was cancelled by its progress callback; nothing was kept.")
+
+
+def tell(session: _core.Session, events: Listener) -> None:
+    """Hand what ``session`` found since the last time to ``events``."""
+    for event in session.poll():
+        events(event)

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from torch import nn
 
 from avguard import _core
 from avguard.errors import ModelError
-from avguard.evaluate.manifest import read_manifest
+from avguard.evaluate.manifest import Row, read_manifest
 from avguard.line import SELF_TEST_TOLERANCE, pattern_input
+from avguard.models import default_path, open_bundle
 from avguard.spec import load_spec
 from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
 from avguard.train.conditions import CONDITIONS
@@ -30,12 +32,16 @@ from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_para
 from avguard.train.splits import part_of
 from avguard.train.validation import Validation, load_validation, natural_inputs
 from export.faces import face_targets
+from export.held_out import load as load_held_out
 from export.interface import joint_interface
-from export.parity import Judge, Window, as_windows, of_pte
-from export.targets import Files, joint_targets, report, write_targets
+from export.parity import Judge, Window, as_windows, of_pte, table
+from export.sheet import sheet
+from export.targets import Files, joint_targets, sizes, write_targets
 from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, load_checkpoint, lower_int8, quantized
 from export.versions import LICENCES, MODEL_ID
 
+# Bytes: what an app or a page can be asked to carry.
+LIMITS = {FLOAT_NAME: 4_000_000, INT8_NAME: 1_200_000, "the bundle": 10_000_000}
 FACES = {"face_detector": "face_detector.pte", "face_mesh": "face_mesh.pte"}
 
 
@@ -103,28 +109,69 @@ def golden_windows(validation: Validation, count: int = 24) -> list[Window]:
 
 
 def write_bundle(
-    out: Path, programs: dict[str, bytes], golden: dict[str, Any], calibration: dict[str, Any], card: str
+    out: Path,
+    programs: dict[str, bytes],
+    golden: dict[str, Any],
+    calibration: dict[str, Any],
+    card: str,
+    trained_on: list[str] | None = None,
 ) -> None:
-    """Write the joint programs beside the face programs already in ``out``, and the manifest last."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the bundle to ``out``, whole or not at all; face programs and notice are those that ship.
+
+    ``trained_on``: sources whose clips training saw, None when that is not known. Raises ModelError past LIMITS, when
+    ``out`` holds something else than a bundle, or when what was written does not open.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
+        raise ModelError(f"{out} holds other things than a bundle; name another folder, or empty it.")
     names = {"joint_float": FLOAT_NAME, "joint_int8": INT8_NAME}
-    for role, data in programs.items():
-        (out / names[role]).write_bytes(data)
-    (out / "self_test.json").write_text(json.dumps(golden))
-    (out / "card.md").write_text(card)
-    files = [*names.values(), *FACES.values(), "self_test.json", "card.md", "NOTICE.md"]
+    data = {name: (default_path() / name).read_bytes() for name in (*FACES.values(), "NOTICE.md")}
+    data |= {names[role]: program for role, program in programs.items()}
+    data |= {"self_test.json": json.dumps(golden).encode(), "card.md": card.encode()}
+    _check_sizes(data)
     manifest = {
         "format": 1,
         "id": MODEL_ID,
         "spec_hash": load_spec().hash,
         "runtime": {"executorch": "1.5"},
-        "files": {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in sorted(files)},
+        "files": {name: hashlib.sha256(data[name]).hexdigest() for name in sorted(data)},
         "programs": {**FACES, **names},
         "self_test": "self_test.json",
         "calibration": _rounded(calibration),
         **LICENCES,
     }
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    if trained_on is not None:
+        manifest["trained_on"] = sorted(set(trained_on))
+    data["manifest.json"] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+    _replace(out, data)
+
+
+def _check_sizes(data: dict[str, bytes]) -> None:
+    found = {name: len(content) for name, content in data.items()} | {"the bundle": sum(map(len, data.values()))}
+    for name, most in LIMITS.items():
+        if found[name] > most:
+            raise ModelError(f"{name} has {found[name]:,} bytes, more than {most:,}; the bundle is not written")
+
+
+def _replace(out: Path, data: dict[str, bytes]) -> None:
+    """Put a folder of ``data`` in the place of ``out``: made aside, opened, then renamed."""
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside, old = out.parent / f".{out.name}.new", out.parent / f".{out.name}.old"
+    for folder in (aside, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    aside.mkdir()
+    try:
+        for name, content in data.items():
+            (aside / name).write_bytes(content)
+        open_bundle(aside)
+        if out.exists():
+            out.rename(old)
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if old.exists() and not out.exists():
+            old.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -173,6 +220,16 @@ def judged_targets(
     return files | (face_targets(wheel, judge.lines) if wheel else {})
 
 
+def judged_validation(
+    everything: list[Row], data: Path, program: bytes
+) -> tuple[list[ClipLogits], list[list[ClipLogits]]]:
+    """Raw logits of the validation clips, and of the bona fide ones under each of CONDITIONS."""
+    rows = [row for row in everything if part_of(row) == "validation"]
+    honest = [row for row in rows if row.kind == "real"]
+    hard = [collect_logits(honest, data, program, condition=name) for name in CONDITIONS]
+    return collect_logits(rows, data, program), hard
+
+
 def main() -> int:
     """Export, check, calibrate and write; prints a table of the programs."""
     parser = argparse.ArgumentParser(prog="python -m export.bundle", description=__doc__)
@@ -183,6 +240,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("avguard/models/default"))
     parser.add_argument("--targets", type=Path, default=Path("build/bundle"), help="folder for ONNX and CoreML")
     parser.add_argument("--wheel", type=Path, help="mediapipe-0.10.21-*.whl: ONNX and CoreML of the face models too")
+    parser.add_argument("--held-out", type=Path, help="folder of export.held_out: calibrate on these logits instead")
+    parser.add_argument("--trained-on", nargs="+", help="sources whose clips training saw")
     parser.add_argument("--peak-weight", type=float, default=0.3)
     args = parser.parse_args()
     model = load_checkpoint(args.checkpoint)
@@ -195,15 +254,17 @@ def main() -> int:
     judge = Judge(deployable(model), int8_graph, golden_windows(validation))
     others = judged_targets(deployable(model), int8_graph, programs, judge, args.wheel)
     scores = agreement(programs, validation)
-    rows = [row for row in read_manifest(args.data) if part_of(row) == "validation"]
-    clips = collect_logits(rows, args.data, programs["joint_int8"])
-    honest = [row for row in rows if row.kind == "real"]
-    hard = [collect_logits(honest, args.data, programs["joint_int8"], condition=name) for name in CONDITIONS]
+    everything = list(read_manifest(args.data))
+    if args.held_out:
+        clips, hard = load_held_out(sorted(args.held_out.glob("*.json")), everything)
+    else:
+        clips, hard = judged_validation(everything, args.data, programs["joint_int8"])
     calibration = calibrate(clips, args.peak_weight, hard)
     card = make_card(model, clips, programs, errors)
     write_targets(args.targets, others | {"card.md": card.encode()})
-    write_bundle(args.out, programs, golden, calibration, card)
-    sys.stdout.write(report(others, judge))
+    write_bundle(args.out, programs, golden, calibration, card, args.trained_on)
+    ours = {FLOAT_NAME: programs["joint_float"], INT8_NAME: programs["joint_int8"]}
+    sys.stdout.write(sheet(ours | others, sizes(ours | others), judge.lines) + "\n" + table(judge.lines))
     for role, data in programs.items():
         aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())
         sys.stdout.write(f"{role}: {len(data)} bytes, {errors[role]:.5f} logits off torch, validation AUC {aucs}\n")

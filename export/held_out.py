@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m export.held_out``: raw logits of clips by models that have not seen them, for calibrating one that has.
+"""``python -m export.held_out``: raw logits of clips by models that have not seen them, to calibrate one by.
 
-The model that ships is trained on everything, so nothing is left to calibrate it on. Its stand-ins are the model it
-went on from, which judges the validation sources, and the two of ``experiments run --only folds``, each of which judges
-the half of the test split that it was not given (``avguard.train.splits.FOLDS``). Every clip passes the product's
-session; bona fide ones under each of CONDITIONS too. One JSON file per stand-in; what is there is not made again.
+As many sources as can be had: the validation sources, judged by the model itself, and both halves of the test split
+(``avguard.train.splits.FOLDS``). A model that was trained without the test split judges these itself too; for one that
+was trained on it, ``--folds`` names the runs of ``experiments run --only folds``, each of which judges the half that it
+was not given. Every clip passes the product's session; bona fide ones under each of CONDITIONS too. One JSON file per
+part; what is there is not made again.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from export.to_executorch import export_float, load_checkpoint
 PLAIN = "as they are"
 
 
-def stand_ins(start: Path, folds: Path, rows: list[Row]) -> dict[str, tuple[Path, list[Row]]]:
-    """Checkpoint and clips of every stand-in, by name."""
-    parts = {"validation": (start, [row for row in rows if part_of(row) == "validation"])}
+def parts(checkpoint: Path, folds: Path | None, rows: list[Row]) -> dict[str, tuple[Path, list[Row]]]:
+    """By name: the checkpoint that judges, and the clips, which it has not seen."""
+    found = {"validation": (checkpoint, [row for row in rows if part_of(row) == "validation"])}
     for number, sources in enumerate(FOLDS):
-        checkpoint = folds / f"folds-{number}-joint-0" / "checkpoint.pt"
-        parts[f"fold{number}"] = (checkpoint, [row for row in rows if row.source in sources and row.split == "test"])
-    return parts
+        judge = checkpoint if folds is None else folds / f"folds-{number}-joint-0" / "checkpoint.pt"
+        found[f"fold{number}"] = (judge, [row for row in rows if row.source in sources and row.split == "test"])
+    return found
 
 
 def judge(checkpoint: Path, rows: list[Row], data: Path, workers: int) -> dict[str, dict[str, dict[str, list[float]]]]:
@@ -47,10 +48,10 @@ def judge(checkpoint: Path, rows: list[Row], data: Path, workers: int) -> dict[s
     }
 
 
-def load(folder: Path, rows: Iterable[Row]) -> tuple[list[ClipLogits], list[list[ClipLogits]]]:
-    """What ``judge`` found of every stand-in in ``folder``: clips as they are, and one list for each of CONDITIONS."""
+def load(paths: Iterable[Path], rows: Iterable[Row]) -> tuple[list[ClipLogits], list[list[ClipLogits]]]:
+    """What ``judge`` found, of the parts in ``paths``: clips as they are, and one list for each of CONDITIONS."""
     by_path = {row.path: row for row in rows}
-    files = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    files = [json.loads(path.read_text()) for path in paths]
 
     def of(condition: str) -> list[ClipLogits]:
         return [ClipLogits(by_path[path], logits) for file in files for path, logits in file[condition].items()]
@@ -63,14 +64,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m export.held_out", description=__doc__)
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
-    parser.add_argument("--start", type=Path, default=Path("export/checkpoints/start.pt"))
-    parser.add_argument("--folds", type=Path, default=Path("runs/experiments/runs"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("export/checkpoints/joint.pt"))
+    parser.add_argument("--folds", type=Path, help="folder of the runs that judge in place of it on the test split")
     parser.add_argument("--out", type=Path, default=Path("runs/held_out"))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", default="", help="start of the names of stand-ins")
+    parser.add_argument("--only", default="", help="start of the names of parts")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, (checkpoint, rows) in stand_ins(args.start, args.folds, list(read_manifest(args.data))).items():
+    for name, (checkpoint, rows) in parts(args.checkpoint, args.folds, list(read_manifest(args.data))).items():
         path = args.out / f"{name}.json"
         if path.exists() or not name.startswith(args.only):
             continue

@@ -30,6 +30,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from avguard.errors import ModelError, UsageError
 from avguard.spec import load_spec
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
+from export.compact import compact
 
 FLOAT_NAME = "joint_fp32.pte"
 INT8_NAME = "joint_int8.pte"
@@ -70,8 +71,8 @@ def assert_fully_delegated(edge: EdgeProgramManager, method: str = "forward") ->
 
 
 def lower(program: ExportedProgram) -> bytes:
-    """Lower an exported program to a ``.pte``. Raises ModelError when anything stays outside the delegate."""
-    return lower_methods({"forward": program})
+    """Lower an exported program to a compact ``.pte``. Raises ModelError when anything stays outside the delegate."""
+    return compact(lower_methods({"forward": program}))
 
 
 def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:

@@ -67,6 +67,17 @@ def test_json_is_the_verdict(clip: Path, tmp_path: Path) -> None:
     assert cli.EXIT_CODES[Verdict.from_json(ended.stdout).label] == ended.returncode
 
 
+def test_stream_tells_windows_before_the_verdict(clip: Path, tmp_path: Path) -> None:
+    ended = run("stream", str(clip), cwd=tmp_path)
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.stderr == ""
+    assert [line["kind"] for line in lines].count("verdict") == 1
+    assert {"track_found", "window"} <= {line["kind"] for line in lines[:-1]}
+    verdict = Verdict.from_json(json.dumps(lines[-1]["verdict"]))
+    assert verdict == check(clip)
+    assert ended.returncode == cli.EXIT_CODES[verdict.label]
+
+
 def test_words_tell_what_the_json_tells(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verdict = check(clip)
     code = cli.main(["check", str(clip), "--quiet"])

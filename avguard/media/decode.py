@@ -150,7 +150,9 @@ class FilmSource:
                 return
             except MemoryError:
                 raise
-            except av.FFmpegError:
+            except (av.FFmpegError, IndexError):
+                # IndexError: damaged MPEG-TS announces a stream in mid-file, which PyAV takes for one it knows; the
+                # next demux knows how many there are.
                 self._counts["damaged places in the container were skipped"] += 1
 
     def _decode(self, packet: FilmPacket, is_video: bool) -> list[av.VideoFrame | av.AudioFrame]:

@@ -56,11 +56,10 @@ class Manifest:
     trained_on: tuple[str, ...] | None = None
 
 
-def load_manifest(folder: Path) -> Manifest:
-    """Read and check ``folder/manifest.json``. Raises ModelError; verifies structure only, not the files."""
-    path = folder / "manifest.json"
+def read_manifest_bytes(folder: Path) -> bytes:
+    """What ``folder/manifest.json`` holds, at most MAX_BYTES. Raises ModelError."""
     try:
-        with path.open("rb") as file:
+        with (folder / "manifest.json").open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ModelError(
@@ -70,6 +69,16 @@ def load_manifest(folder: Path) -> Manifest:
         raise ModelError(
             f"manifest.json is larger than {MAX_BYTES} bytes, so it is not one of ours. Reinstall the bundle."
         )
+    return data
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check ``folder/manifest.json``. Raises ModelError; verifies structure only, not the files."""
+    return parse_manifest(read_manifest_bytes(folder))
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Check the bytes of a manifest. Raises ModelError."""
     try:
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -4,13 +4,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from avguard.errors import ModelError
+from avguard.models import signature
 from avguard.models.choice import chosen
-from avguard.models.manifest import Manifest, check_calibration, check_runtime, load_manifest
+from avguard.models.manifest import (
+    Manifest,
+    check_calibration,
+    check_runtime,
+    parse_manifest,
+    read_manifest_bytes,
+)
 from avguard.spec import load_spec
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -19,10 +27,11 @@ ROLES = ("face_detector", "face_mesh", "joint_float", "joint_int8")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle held in memory. ``data``: file name -> bytes."""
+    """A verified bundle held in memory. ``data``: file name -> bytes. ``signed_by``: id of the key, None unverified."""
 
     manifest: Manifest
     data: dict[str, bytes]
+    signed_by: str | None = None
 
     def program(self, role: str) -> bytes:
         """Bytes of the program that plays ``role``."""
@@ -39,13 +48,19 @@ def bundle_in_use() -> tuple[Path, str]:
     return chosen() or (default_path(), "shipped with avguard")
 
 
-def open_bundle(folder: str | Path | None = None) -> Bundle:
+def open_bundle(
+    folder: str | Path | None = None, *, require_signature: bool = False, trusted_keys: Collection[str] = ()
+) -> Bundle:
     """Read the bundle in ``folder`` (default: the one in use, see ``bundle_in_use``) and verify it.
 
-    Raises ModelError: not a bundle, made for another spec or runtime, a file missing, too large, a link, or altered.
+    ``require_signature``: refuse a bundle that none of ``trusted_keys`` (Ed25519 public keys in hex) has signed; the
+    signature is verified before the manifest is parsed. Raises ModelError: not a bundle, not signed as required, made
+    for another spec or runtime, a file missing, too large, a link, or altered. Raises UsageError: see ``signature``.
     """
     path = bundle_in_use()[0] if folder is None else Path(folder)
-    manifest = load_manifest(path)
+    said = read_manifest_bytes(path)
+    signed_by = signature.check(path, said, trusted_keys) if require_signature else None
+    manifest = parse_manifest(said)
     check_runtime(manifest)
     wanted = load_spec().hash
     if manifest.spec_hash != wanted:
@@ -60,7 +75,7 @@ def open_bundle(folder: str | Path | None = None) -> Bundle:
             raise ModelError(f"bundle {manifest.id} has no file for {role}. Export the bundle again.")
     if manifest.self_test not in data:
         raise ModelError(f"bundle {manifest.id} has no self-test vectors. Export the bundle again.")
-    return Bundle(manifest, data)
+    return Bundle(manifest, data, signed_by)
 
 
 def _verified(path: Path, digest: str) -> bytes:

@@ -21,10 +21,10 @@ VALIDATION_SOURCES = frozenset(
     }
 )
 
-# The model that ships is trained on everything. How such a model does on sources that it has not seen is measured, and
-# its thresholds are set, with two more: each is trained on everything but one of these halves of the test split, whole
-# sources each, and judges the half that it was not given. Put together by hand, once, so that each has bona fide clips
-# and fakes of several kinds.
+# Halves of the test split, whole sources each. What a model that goes on with more sources does on sources that it has
+# not seen is measured by training two, each without the validation sources and one half, which it judges; thresholds
+# are tried out by leaving one half out. Put together by hand, once, so that each has bona fide clips and fakes of
+# several kinds.
 FOLDS = (
     frozenset(
         {

@@ -9,17 +9,22 @@
  *   avg_session_finish, avg_session_json                                 the verdict, as a struct and as JSON
  *   avg_session_reset   for the next clip;  avg_session_close, avg_model_close   at the end
  *
- * Memory:    avg_model_open, avg_session_size and avg_session_init may use the heap; what is called on a session after
- *            that does not, apart from what a host's own avg_engine does. Everything of a clip lies in the caller's
- * block. Threads:   a model may be used by any number of threads at once; a session by one at a time, others get
- * AVG_BUSY. Ownership: pointers that go in are borrowed for the call, unless it says otherwise; pointers that come out
- * belong to the session and are valid until its next reset, finish or close. Errors:    every call answers an
- * avg_status; outputs are written only on AVG_OK. No call exits, aborts, throws or prints. A failed push leaves the
- * session usable unless avg_session_error says otherwise. Structs:   struct_size is sizeof the struct as the caller
- * compiled it; all other members may be zero for defaults. A newer header with an older library is refused only if it
- * sets what that library does not know. Units:     times are int64 microseconds on one clock for picture and sound (any
- * origin within 24 hours of zero); scores are calibrated probabilities of manipulation in [0, 1], NaN where there was
- * nothing to judge.
+ * Memory: avg_model_open, avg_session_size and avg_session_init may use the heap; what is called on a session after
+ * that does not, apart from what a host's own avg_engine does. Everything of a clip lies in the caller's block.
+ *
+ * Threads: a model may be used by any number of threads at once; a session by one at a time, others get AVG_BUSY.
+ *
+ * Ownership: pointers that go in are borrowed for the call, unless it says otherwise; pointers that come out belong to
+ * the session and are valid until its next reset, finish or close.
+ *
+ * Errors: every call answers an avg_status; outputs are written only on AVG_OK. No call exits, aborts, throws or
+ * prints. A failed push leaves the session usable unless avg_session_error says otherwise.
+ *
+ * Structs: struct_size is sizeof the struct as the caller compiled it; all other members may be zero for defaults. A
+ * newer header with an older library is refused only if it sets what that library does not know.
+ *
+ * Units: times are int64 microseconds on one clock for picture and sound (any origin within 24 hours of zero); scores
+ * are calibrated probabilities of manipulation in [0, 1], NaN where there was nothing to judge.
  */
 #ifndef AVGUARD_H
 #define AVGUARD_H

@@ -236,6 +236,7 @@ avg_status avg_session_size(const avg_model* model, const avg_session_options* o
   const avg_status status = avg::ReadSessionOptions(options, &wanted);
   if (status != AVG_OK) return status;
   return Guard([&] {
+    wanted.sound_room_bytes = avg::SoundLine::RoomFor(wanted.audio_rate_hz);
     avg::Arena measure;
     avg::Networks networks;
     std::string message;
@@ -261,6 +262,8 @@ avg_status avg_session_init(void* memory, size_t size, const avg_model* model, c
   const avg_status furnished = Guard([&] {
     made->model = model->model;
     made->options = wanted;
+    // Once: a reset must not use the heap.
+    made->options.sound_room_bytes = avg::SoundLine::RoomFor(wanted.audio_rate_hz);
     std::string message;
     return avg::Furnish(made, &message);
   });

@@ -58,7 +58,7 @@ Session::Session(const Model& model, const Networks& networks, const SessionOpti
       options_(options),
       limited_(arena != nullptr),
       finder_(networks.detector.get(), networks.mesh.get(), options.max_faces),
-      sound_({arena, options.audio_rate_hz, options.extract}),
+      sound_({arena, options.sound_room_bytes, options.audio_rate_hz, options.extract}),
       held_{StoredImage(arena, limited_ ? options.max_frame_bytes : 0),
             StoredImage(arena, limited_ ? options.max_frame_bytes : 0)},
       waiting_cells_(arena),

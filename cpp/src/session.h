@@ -27,7 +27,8 @@ struct SessionOptions {
   bool expect_audio = true;
   // Keep canvases, points and samples for training, on the heap, and score nothing.
   bool extract = false;
-  int32_t audio_rate_hz = 0;  // the only one; 0: any
+  int32_t audio_rate_hz = 0;    // the only one; 0: any
+  size_t sound_room_bytes = 0;  // in an arena: SoundLine::RoomFor(audio_rate_hz)
   size_t max_faces = AVG_MAX_FACES;
   size_t max_events = 256;
   // What there is room for in an arena. On the heap a clip may last a day, and frames and faces have no limit.

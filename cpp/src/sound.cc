@@ -27,7 +27,7 @@ SoundLine::SoundLine(const Options& options)
       silence_(options.arena),
       resampled_(options.arena) {
   if (options.arena != nullptr) {
-    room_.reserve(RoomFor(options.rate_hz > 0 ? options.rate_hz : Resampler::kLargestHz));
+    room_.reserve(options.room_bytes);
     room_arena_.emplace(room_.data(), room_.capacity());
   }
   resampled_.reserve(kPieceOut + kLongestTailOut);
@@ -38,7 +38,7 @@ SoundLine::SoundLine(const Options& options)
 
 size_t SoundLine::RoomFor(int32_t rate_hz) {
   Arena measure;
-  const Resampler resampler(rate_hz, &measure);
+  const Resampler resampler(rate_hz > 0 ? rate_hz : Resampler::kLargestHz, &measure);
   const LogMel mel(0, &measure, kMaxRows, kPieceOut + kLongestTailOut);
   return measure.used() + 2 * Arena::kAlignment;
 }

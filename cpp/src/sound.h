@@ -35,10 +35,13 @@ class SoundLine {
 
   struct Options {
     Arena* arena = nullptr;
+    size_t room_bytes = 0;      // in an arena: RoomFor this rate, which is measured on the heap
     int32_t rate_hz = 0;        // the only rate that will come; 0: any
     bool keep_samples = false;  // everything resampled, on the heap
   };
   explicit SoundLine(const Options& options);
+  // Bytes of an arena for what is made when the sound's rate becomes known; 0: any rate.
+  static size_t RoomFor(int32_t rate_hz);
 
   // Begins a push whose first sample is at t_us. kInvalidArgument when the rate changes or is out of range. Then `Feed`
   // takes the push in pieces, so that what it makes can be used and forgotten in between.
@@ -73,7 +76,6 @@ class SoundLine {
   static constexpr int kPiecesPerSecond = 10;
   static constexpr size_t kPieceOut = spec::audio::sample_rate_hz / kPiecesPerSecond + 8;
 
-  static size_t RoomFor(int32_t rate_hz);
   void Start(int32_t rate_hz, int64_t t_us);
   const float* Mono(const Pcm& pcm, size_t from, size_t count);
   Status FeedPiece(const float* samples, size_t count);

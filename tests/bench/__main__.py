@@ -2,7 +2,8 @@
 """One table of ratios, all measured in this run on this machine; nothing is asserted.
 
 Usage: python -m tests.bench [--model DIR] [--checkpoint FILE | --onnx FILE] [--rounds 5]. Times are the fastest of the
-rounds; what is compared is measured in turns. Needs the extra ``test``, and ``export`` for --checkpoint or --onnx.
+rounds; what is compared is measured in turns. Needs the extras ``test`` and ``train`` (OpenCV), and ``export`` for
+--checkpoint or --onnx.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from avguard.line import choose_role
 from avguard.models import Bundle, default_path, open_bundle
-from tests.bench import bench_logmel
+from tests.bench import bench_crop, bench_logmel
 from tests.bench.clip import write_clip
 from tests.bench.footprint import import_seconds, peaks_mib
 from tests.bench.networks import network_seconds
@@ -32,6 +33,10 @@ def check_rows(clip: Path, bundle: Bundle, folder: Path, rounds: int) -> list[Ro
         rows += [
             (n, f"{1000 * v / CLIP_S:.2f} {unit}", f"{v / alone_s:.3f} x decoding alone") for n, v in by_name.items()
         ]
+        if kind == "processor":
+            rows.append(
+                ("session alone, after decoding", f"{CLIP_S / by_name['  core']:.1f} x real time on one core", "")
+            )
     return rows
 
 
@@ -46,6 +51,11 @@ def memory_rows(clip: Path, folder: Path) -> list[Row]:
 def logmel_rows(rounds: int) -> list[Row]:
     kaldi_s, ours_s = bench_logmel.compare(3 * rounds)
     return [("log-mel, 30 s of sound", f"{1000 * ours_s:.2f} ms", f"{ours_s / kaldi_s:.3f} x kaldi-native-fbank")]
+
+
+def crop_rows(rounds: int) -> list[Row]:
+    opencv_s, ours_s = bench_crop.compare(8 * rounds)
+    return [("crop and convert, 1280x720 I420", f"{1000 * ours_s:.3f} ms", f"{ours_s / opencv_s:.3f} x OpenCV")]
 
 
 def network_rows(bundle: Bundle, options: argparse.Namespace) -> list[Row]:
@@ -82,7 +92,12 @@ def main() -> None:
         clip = Path(folder) / "clip.mp4"
         write_clip(clip, CLIP_S)
         rows = check_rows(clip, bundle, options.model, options.rounds) + memory_rows(clip, options.model)
-    rows += logmel_rows(options.rounds) + network_rows(bundle, options) + import_rows(options.rounds)
+    rows += (
+        logmel_rows(options.rounds)
+        + crop_rows(options.rounds)
+        + network_rows(bundle, options)
+        + import_rows(options.rounds)
+    )
     engine = choose_role("auto").removeprefix("joint_")
     print(f"{bundle.manifest.id} ({engine}) on {platform.machine()}; clip: {CLIP_S} s, 1280x720, 25 fps, one face")
     width = max(len(name) for name, _, _ in rows)

@@ -44,11 +44,22 @@ ROOMS = {
 INFERENCE_LIBRARIES = {"numpy", "av", "soundfile"}
 # Rooms that may use more libraries than inference does.
 LIBRARIES = {
+    "models": {"cryptography"},
     "scan": {"ray", "fsspec", "pyarrow"},
     "provenance": {"c2pa"},
     "evaluate": {"sklearn"},
     "train": {"torch", "torchao", "cv2", "scipy", "pyworld", "ray"},
-    "export": {"torch", "torchao", "executorch", "coremltools", "onnx", "onnxruntime", "onnxscript", "tflite"}
+    "export": {
+        "torch",
+        "torchao",
+        "executorch",
+        "coremltools",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "flatbuffers",
+        "tflite",
+    }
     | {"ai_edge_litert", "skimage", "scipy"},
 }
 NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "requests", "smtplib", "socket", "socketserver", "ssl"}

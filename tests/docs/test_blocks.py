@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every ```python and ```sh block of the documentation is run as a reader would, each in a fresh folder.
+"""Every ```python and ```sh block of the documentation is run as a reader would, each in a fresh folder; those of cpp/
+in one folder after each other, with the checkout's path in $AVGUARD.
 
 The folder holds ``clip.mp4`` (synthesised) and ``clips/`` with a copy of it. A python block runs on its own; the
 commands of a shell block run one after the other and must succeed (the verdicts of ``avguard check``, ``stream`` and
@@ -117,13 +118,19 @@ def script(text: str) -> str:
     return "\n".join(lines)
 
 
+@pytest.fixture(scope="module")
+def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("native")
+
+
 @pytest.fixture
-def folder(tmp_path: Path, demo_clip: Path) -> Path:
-    """Where a block runs: clip.mp4 and clips/clip.mp4."""
-    (tmp_path / "clips").mkdir()
-    shutil.copy(demo_clip, tmp_path / "clip.mp4")
-    shutil.copy(demo_clip, tmp_path / "clips" / "clip.mp4")
-    return tmp_path
+def folder(block: Block, tmp_path: Path, native_folder: Path, demo_clip: Path) -> Path:
+    """Where a block runs: clip.mp4 and clips/clip.mp4. The blocks of cpp/ go on with what the ones before built."""
+    place = native_folder if block.where.startswith("cpp/") else tmp_path
+    (place / "clips").mkdir(exist_ok=True)
+    shutil.copy(demo_clip, place / "clip.mp4")
+    shutil.copy(demo_clip, place / "clips" / "clip.mp4")
+    return place
 
 
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.where)
@@ -131,7 +138,12 @@ def test_block_runs(block: Block, folder: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = [sys.executable, "-c", block.text] if block.language == "python" else ["bash", "-c", script(block.text)]
     done = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=300
+        command,
+        cwd=folder,
+        env=os.environ | {"PATH": path, "AVGUARD": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, f"{block.where}\n{done.stdout}\n{done.stderr}"
 

@@ -197,3 +197,11 @@ def test_clips_in_a_row_and_at_once(clip: Path) -> None:
     interleaved = [open_media(clip) for _ in range(2)]
     pairs = [(a.t_us, b.t_us) for a, b in zip(*interleaved, strict=True)]
     assert all(a == b for a, b in pairs)
+
+
+def test_the_decoder_sees_nothing_of_the_environment(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVGUARD_TEST_SECRET", "hush")
+    with open_media(clip) as reader:
+        kept = Path(f"/proc/{reader._process.pid}/environ").read_bytes().decode().split("\0")
+    names = {entry.partition("=")[0] for entry in kept if entry}
+    assert names <= {"LC_ALL", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "LD_LIBRARY_PATH"}

@@ -81,6 +81,10 @@ def test_playlists_reach_nothing(tmp_path: Path, clip: Path) -> None:
         url = f"http://127.0.0.1:{server.server_port}/a.ts"
         lists = [f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n", f"ffconcat version 1.0\nfile '{url}'\n"]
         lists += [f"ffconcat version 1.0\nfile '{clip}'\n", f'<?xml version="1.0"?><MPD><BaseURL>{url}</BaseURL></MPD>']
+        secret = tmp_path / "secret"
+        secret.write_text("secret")
+        for address in (secret.as_uri(), str(secret), "/etc/passwd", f"concat:{secret}|{secret}"):
+            lists += [f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{address}\n"]
         for text in lists:
             path = tmp_path / "list.mp4"
             path.write_text(text)
@@ -88,6 +92,17 @@ def test_playlists_reach_nothing(tmp_path: Path, clip: Path) -> None:
                 open_media(path)
         server.shutdown()
     assert seen == []
+
+
+def test_a_reference_to_another_file_is_not_followed(tmp_path: Path, clip: Path) -> None:
+    """QuickTime lets a track say that its samples lie in another file; the flag 0 says: follow the location."""
+    path = copy(clip, tmp_path / "a.mp4")
+    assert path.read_bytes().count(b"url ") == 2
+    patch_box(path, b"url ", 0, bytes(4))
+    whole = read(clip)
+    followed = read(path)
+    assert len(followed.pcm) == len(whole.pcm)
+    assert len(followed.frames) in (0, len(whole.frames))
 
 
 def test_other_demuxers_are_not_on_the_list(tmp_path: Path) -> None:
@@ -225,3 +240,15 @@ NAMES = ["with space.mp4", "-dash.mp4", "quote'\".mp4", "new\nline.mp4", "fd:0",
 def test_any_file_name_works(tmp_path: Path, clip: Path, name: str) -> None:
     with open_media(copy(clip, tmp_path / name)) as reader:
         assert next(reader) is not None
+
+
+REPRODUCERS = sorted(Path(__file__).with_name("reproducers").iterdir())
+
+
+@pytest.mark.parametrize("path", REPRODUCERS, ids=lambda path: path.name)
+def test_what_once_ended_the_decoder_is_read(path: Path) -> None:
+    """Files that a sweep found (tests/soak): stream-appears.mpegts announces a stream in its middle."""
+    assert path.stat().st_size <= 200_000
+    clip = read(path)
+    assert clip.frames
+    assert clip.pcm

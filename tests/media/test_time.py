@@ -148,3 +148,23 @@ def test_streams_arrive_roughly_in_time_order(tmp_path: Path) -> None:
         clip_items = [item.t_us for item in reader]
     latest = np.maximum.accumulate(clip_items)
     assert (latest - clip_items).max() < 1_000_000
+
+
+@pytest.mark.parametrize("fps", [25, 30])
+@pytest.mark.parametrize(("rate_hz", "layout"), [(8000, "mono"), (22050, "stereo"), (48000, "5.1")])
+def test_flash_and_beep_keep_their_distance(tmp_path: Path, fps: float, rate_hz: int, layout: str) -> None:
+    film = Film(fps=fps, flash_us=round(12e6 / fps), b_frames=2)
+    clip = read(write_clip(tmp_path / "a.mp4", film, Sound(rate_hz=rate_hz, layout=layout)))
+    assert abs(offset_us(clip) - (500_000 - film.flash_us)) <= BOUND_US
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_variable_rate_and_dropped_frames_keep_the_sound_in_place(tmp_path: Path, suffix: str) -> None:
+    """15 to 60 frames a second, and half a second without any: what a busy phone writes."""
+    steps = np.random.default_rng(7).integers(16_667, 66_667, 60)
+    steps[20] = 500_000
+    times = [int(t) // 1000 * 1000 for t in np.cumsum(steps) - steps[0]]
+    film = Film(times_us=times, flash_us=times[40], b_frames=2)
+    clip = read(write_clip(tmp_path / f"a.{suffix}", film, Sound(seconds=3, click_us=1_700_000)))
+    assert max(abs(a - b) for a, b in zip(clip.times_us(), times, strict=True)) <= 500  # Matroska counts milliseconds
+    assert abs(offset_us(clip) - (1_700_000 - times[40])) <= BOUND_US

@@ -20,6 +20,7 @@ from avguard import _core
 from avguard.errors import AvguardError
 from avguard.line import pattern_input
 from avguard.models import Bundle, default_path, open_bundle
+from avguard.models.store import ROLES
 
 FLIPS, CUTS = 500, 50
 CPU_S = 30
@@ -86,6 +87,23 @@ def outcomes(role: str, cases: Iterable[int]) -> dict[int, str]:
     inputs = [pattern_input(shape, seed) for seed, shape in enumerate(shapes(bundle, role))]
     right = run(data, inputs)
     return {case: in_a_fork(spoilt(data, case), inputs, right) for case in cases}
+
+
+def table(found: dict[str, dict[int, str]]) -> tuple[str, list[str]]:
+    """(Markdown, faults): a fault is a program that ended its process."""
+    text = "| program | cases | " + " | ".join((*WORDS, "ended the process")) + " |\n" + "|---" * 7 + "|\n"
+    faults, lines = [], []
+    for role, cases in found.items():
+        counts = [sum(word == wanted for word in cases.values()) for wanted in WORDS]
+        ended = {case: word for case, word in cases.items() if word not in WORDS}
+        lines.append(f"| {role} | {len(cases)} | " + " | ".join(map(str, (*counts, len(ended)))) + " |")
+        faults += [f"{role} case {case}: {word}" for case, word in ended.items()]
+    return text + "\n".join(lines), faults
+
+
+def run_all() -> tuple[str, list[str]]:
+    """Every case of every program of the shipped bundle."""
+    return table({role: outcomes(role, range(FLIPS + CUTS)) for role in ROLES})
 
 
 def main(role: str, *cases: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from avguard.train.families import FAMILIES
 from avguard.train.loop import Settings
-from avguard.train.splits import FOLDS
+from avguard.train.splits import FOLDS, VALIDATION_SOURCES
 
 JOINT, VIDEO, AUDIO = "video,audio,sync", "video", "audio"
 KINDS = {"joint": JOINT, "video": VIDEO, "audio": AUDIO}
@@ -40,7 +40,8 @@ def going_on(settings: Settings, start: str) -> Settings:
 def plan(base: Settings, seeds: int = 3, start: str = "") -> list[Experiment]:
     """All experiments: ``claims`` (joint against apart), ``unseen`` (a family left out), ``ablations``, ``folds``.
 
-    ``folds`` go on from the checkpoint ``start``, as the model that ships does, on a store made of everything.
+    ``folds`` go on from the checkpoint ``start`` on a store made of everything, each without its half of the test split
+    and without the validation sources: something must be left to choose a mean of their weights by.
     """
     made = []
 
@@ -59,6 +60,6 @@ def plan(base: Settings, seeds: int = 3, start: str = "") -> list[Experiment]:
     for label, families in FORGERIES.items():
         add("ablations", f"no_{label}", "joint", replace(base, without=families))
     for number, sources in enumerate(FOLDS):
-        away = ",".join(sorted(sources))
+        away = ",".join(sorted(sources | VALIDATION_SOURCES))
         add("folds", str(number), "joint", going_on(replace(base, without_sources=away), start))
     return made

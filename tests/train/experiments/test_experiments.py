@@ -143,7 +143,8 @@ def test_late_fusion_is_the_odds_of_one_or_the_other() -> None:
 def test_folds_hold_out_every_test_source_once() -> None:
     made = [e for e in plan(Settings(), start="c.pt") if e.group == "folds"]
     away = [frozenset(e.settings.without_sources.split(",")) for e in made]
-    assert tuple(away) == FOLDS
+    assert tuple(sources - VALIDATION_SOURCES for sources in away) == FOLDS
+    assert all(sources > VALIDATION_SOURCES for sources in away)
     assert not FOLDS[0] & FOLDS[1]
     assert not VALIDATION_SOURCES & (FOLDS[0] | FOLDS[1])
     assert {e.settings.start_from for e in made} == {"c.pt"}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any sequence of calls on one session with arguments good and bad: statuses of the header, outputs untouched on
+// failure, events numbered upwards, and a reset session that goes on.
+#include <vector>
+
+#include "input.h"
+#include "quick_engine.h"
+
+namespace {
+
+const std::vector<uint8_t>& Pixels() {
+  static const std::vector<uint8_t> pixels(320 * 240 * 4, 177);
+  return pixels;
+}
+
+HeldSession& Shared() {
+  static avg_model* model = quick_engine::Open();
+  static avg_session_options options = SmallOptions();
+  options.audio_rate_hz = 16000;
+  static HeldSession held(options, model);
+  return held;
+}
+
+avg_status PushFrame(avg_session* session, Input* input, int64_t t_us) {
+  avg_frame frame{};
+  frame.struct_size = sizeof frame - (input->Take<uint8_t>() == 7 ? 1 : 0);
+  frame.t_us = input->Take<uint8_t>() == 9 ? input->Take<int64_t>() : t_us;
+  frame.format = input->Between(-1, 7);
+  frame.matrix = input->Between(0, 3);
+  frame.rotation_deg = 45 * input->Between(0, 8);
+  frame.mirrored = input->Take<uint8_t>();
+  frame.width = input->Between(0, 130);
+  frame.height = input->Between(0, 130);
+  for (int i = 0; i < 3; ++i) {
+    frame.plane[i] = input->Take<uint8_t>() == 3 ? nullptr : Pixels().data();
+    frame.stride[i] = input->Between(0, 530);
+  }
+  return avg_session_push_frame(session, &frame);
+}
+
+avg_status PushSound(avg_session* session, Input* input, int64_t t_us) {
+  avg_audio audio{};
+  audio.struct_size = sizeof audio;
+  audio.t_us = input->Take<uint8_t>() == 9 ? input->Take<int64_t>() : t_us;
+  audio.format = input->Between(0, 2);
+  audio.channels = input->Between(0, 2);
+  audio.rate_hz = input->Take<uint8_t>() % 8 == 0 ? input->Take<int32_t>() : 16000;
+  audio.samples = input->Take<uint8_t>() == 3 ? nullptr : Pixels().data();
+  audio.count = static_cast<size_t>(input->Between(0, 16000));
+  return avg_session_push_audio(session, &audio);
+}
+
+void Poll(avg_session* session, int64_t* newest) {
+  avg_event event;
+  std::memset(&event, 0x5a, sizeof event);
+  event.struct_size = sizeof event;
+  const avg_event before = event;
+  const avg_status status = avg_session_poll(session, &event);
+  if (status != AVG_OK) {
+    HOLDS(status == AVG_NO_EVENT && std::memcmp(&before, &event, sizeof event) == 0);
+    return;
+  }
+  HOLDS(event.number >= *newest && event.start_us <= event.end_us);
+  *newest = event.number;
+}
+
+void Finish(avg_session* session, bool* finished) {
+  avg_verdict verdict;
+  std::memset(&verdict, 0x5a, sizeof verdict);
+  verdict.struct_size = sizeof verdict;
+  const avg_status status = avg_session_finish(session, &verdict);
+  HOLDS((status == AVG_OK) == !*finished);
+  HOLDS(status != AVG_OK || (verdict.label >= AVG_REAL && verdict.label <= AVG_INCONCLUSIVE));
+  *finished = true;
+  size_t length = 0;
+  std::vector<char> json(1 << 16);
+  HOLDS(avg_session_json(session, json.data(), json.size(), &length) == AVG_OK && json[length] == 0);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  avg_session* session = Shared().session;
+  HOLDS(session != nullptr && avg_session_reset(session) == AVG_OK);
+  Input input(data, size);
+  int64_t t_us = 0, newest = 0;
+  bool finished = false;
+  for (int calls = 0; !input.empty() && calls < 60; ++calls) {
+    avg_status status = AVG_OK;
+    t_us += input.Take<uint8_t>() * int64_t{1000};
+    switch (input.Between(0, 6)) {
+      case 0:
+      case 1:
+        status = PushFrame(session, &input, t_us);
+        break;
+      case 2:
+        status = PushSound(session, &input, t_us);
+        break;
+      case 3:
+        Poll(session, &newest);
+        break;
+      case 4:
+        status = avg_session_warn(session, "twelve frames were dropped");
+        break;
+      case 5:
+        Finish(session, &finished);
+        break;
+      default:
+        HOLDS(avg_session_reset(session) == AVG_OK);
+        finished = false;
+        newest = 0;
+    }
+    HOLDS(status != AVG_INTERNAL && status != AVG_CLOSED && status != AVG_BUSY && status != AVG_NO_MEMORY);
+  }
+  return 0;
+}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thousand times open, check, close in one process: memory, descriptors, threads and children stay where they are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from avguard import Checker
+from tests import make_demo
+from tests.soak.long_run import resident_mb
+
+ROUNDS, WARM = 1000, 100
+CLIP_S = 1.0
+MOST_GROWTH_MB = 5.0
+
+
+def state() -> tuple[int, int, int]:
+    """(descriptors, threads, children) of this process."""
+    descriptors, threads = (len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("fd", "task"))
+    children = sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
+    return descriptors, threads, children
+
+
+def rounds(clip: Path, count: int) -> list[tuple[float, tuple[int, int, int]]]:
+    """(resident MB, state) after each round."""
+    found = []
+    for _ in range(count):
+        with Checker() as checker:
+            checker.check(clip)
+        found.append((resident_mb(os.getpid()), state()))
+    return found
+
+
+def run(count: int = ROUNDS, warm: int = WARM) -> tuple[str, list[str]]:
+    """(table, faults)."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = rounds(make_demo.write_demo(Path(folder) / "clip.mp4", CLIP_S), count)
+    settled, last = found[warm - 1], found[-1]
+    growth = max(mb for mb, _ in found[warm:]) - settled[0]
+    text = "| rounds | first | settled | last | growth since | descriptors, threads, children |\n" + "|---" * 6 + "|\n"
+    text += f"| {count} | {found[0][0]:.1f} MB | {settled[0]:.1f} MB (round {warm}) | {last[0]:.1f} MB "
+    text += f"| {growth:+.1f} MB | {settled[1]} to {last[1]} |"
+    faults = [f"repeat: grew by {growth:.1f} MB"] if growth > MOST_GROWTH_MB else []
+    return text, faults + ([f"repeat: {settled[1]} became {last[1]}"] if settled[1] != last[1] else [])
