@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bench soak sbom clean
+.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bench soak sbom web web-demo web-test clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -136,6 +136,27 @@ bundle: $(VENV)/.tools $(VENV)/.package
 
 bench: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.bench $(ARGS)
+
+# ---- mobile_demo/web. Needs node 20 or newer and the Debian packages that its README names.
+WEB := mobile_demo/web
+MEDIAPIPE := mediapipe==0.10.21
+
+web: $(VENV)/.tools $(VENV)/.package
+	test -f build/wheels/.done || { $(PIP) download --no-deps -d build/wheels $(MEDIAPIPE) && touch build/wheels/.done; }
+	$(RUN) export.web --wheel build/wheels/mediapipe-*.whl --out $(WEB)/public/bundle
+	$(BIN)/cmake -S $(WEB)/core -B build/web-core -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DCMAKE_TOOLCHAIN_FILE=$(abspath $(WEB))/core/wasi.cmake -DCMAKE_BUILD_TYPE=Release \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python
+	$(BIN)/cmake --build build/web-core
+	cp build/web-core/avguard.wasm $(WEB)/public/
+	cd $(WEB) && npm ci --no-audit --no-fund && npm run build
+
+web-demo: web
+	cd $(WEB) && npm run serve
+
+web-test: web
+	$(BIN)/python -I -m mobile_demo.web.tests.golden build/golden.json
+	cd $(WEB) && AVGUARD_GOLDEN=$(abspath build)/golden.json npm test
 
 sbom: $(VENV)/.tools $(VENV)/.package
 	$(BIN)/python -I .ci/sbom.py build/sbom.cdx.json

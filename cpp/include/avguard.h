@@ -245,6 +245,18 @@ typedef struct avg_event {
 /* The oldest event not polled yet. AVG_NO_EVENT when there is none. May be called after finish. */
 AVG_API avg_status avg_session_poll(avg_session* session, avg_event* event);
 
+/* ---- faces while the clip runs, for drawing */
+
+typedef struct avg_face {
+  float left, top, right, bottom; /* bounds of the face, pixels of the upright frame */
+  int32_t track;
+} avg_face;
+
+/* Since 0.2. The faces in the newest 25th of a second that was looked at, largest first; every other frame is looked at
+ * with the next one. Writes at most `capacity` faces, how many there are, and when that was. */
+AVG_API avg_status avg_session_faces(avg_session* session, avg_face* faces, size_t capacity, size_t* count,
+                                     int64_t* t_us);
+
 /* ---- the verdict */
 
 typedef enum avg_label { AVG_REAL = 0, AVG_FAKE = 1, AVG_INCONCLUSIVE = 2 } avg_label;

@@ -35,6 +35,9 @@ void CopyText(const char* text, char* out, size_t size) {
 // Runs `call`; what it throws becomes a status.
 template <typename Call>
 avg_status Guard(Call call) noexcept {
+#if !defined(__cpp_exceptions)
+  return call();  // memory that runs out ends such a program, or traps in a page's worker
+#else
   try {
     return call();
   } catch (const std::bad_alloc&) {
@@ -42,6 +45,7 @@ avg_status Guard(Call call) noexcept {
   } catch (...) {
     return AVG_INTERNAL;
   }
+#endif
 }
 
 avg_status Fail(avg_session& session, avg_status status, const char* message) {
@@ -330,6 +334,16 @@ avg_status avg_session_poll(avg_session* session, avg_event* event) {
     avg_event found;
     if (!open.session->Poll(&found)) return AVG_NO_EVENT;
     avg::WriteStruct(found, event);
+    return AVG_OK;
+  });
+}
+
+avg_status avg_session_faces(avg_session* session, avg_face* faces, size_t capacity, size_t* count, int64_t* t_us) {
+  return OnSession(session, [=](avg_session& open) {
+    if (count == nullptr || t_us == nullptr || (faces == nullptr && capacity > 0)) {
+      return Fail(open, AVG_INVALID_ARGUMENT, "faces, count or t_us is null");
+    }
+    *count = open.session->Faces(faces, capacity, t_us);
     return AVG_OK;
   });
 }

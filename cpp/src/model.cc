@@ -167,7 +167,8 @@ class Opener {
 
  private:
   const avg_file* FileOf(const std::string& role) const {
-    return FindFile(files_, count_, manifest_.programs.at(role));
+    const auto named = manifest_.programs.find(role);
+    return named == manifest_.programs.end() ? nullptr : FindFile(files_, count_, named->second);
   }
 
   std::string JointRole() const {
@@ -181,7 +182,11 @@ class Opener {
   Status Program(const std::string& role, const Interface& interface, std::shared_ptr<const EngineProgram>* program) {
     const avg_file* file = FileOf(role);
     if (file == nullptr) {
-      return Refuse(manifest_.programs.at(role) + " is not among the files. Hand it over too.", message_);
+      const auto named = manifest_.programs.find(role);
+      if (named != manifest_.programs.end()) {
+        return Refuse(named->second + " is not among the files. Hand it over too.", message_);
+      }
+      return Refuse("bundle " + manifest_.id + " has no " + role + ". Choose the other precision.", message_);
     }
     if (options_.engine == nullptr)
       return OpenVerified({file->data, file->size, nullptr}, role.c_str(), program, message_);

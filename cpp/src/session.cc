@@ -195,8 +195,11 @@ Status Session::RecordWaiting(const FaceList& faces) {
 
 Status Session::Record(int64_t index, const FaceList& faces) {
   MarkLost(index);
+  shown_index_ = index;
+  shown_count_ = faces.size();
   for (size_t i = 0; i < faces.size(); ++i) {
     const FaceFrame& face = faces[i];
+    shown_[i] = {face.box.left, face.box.top, face.box.right, face.box.bottom, face.track};
     Track* track = TrackOf(face.track, index);
     if (track == nullptr) continue;
     track->facts.last_index = index;
@@ -212,6 +215,12 @@ Status Session::Record(int64_t index, const FaceList& faces) {
     }
   }
   return Status::kOk;
+}
+
+size_t Session::Faces(avg_face* faces, size_t capacity, int64_t* t_us) const {
+  *t_us = shown_index_ * kPeriodUs;
+  std::copy_n(shown_.begin(), std::min(capacity, shown_count_), faces);
+  return shown_count_;
 }
 
 Session::Track* Session::TrackOf(int32_t id, int64_t index) {

@@ -72,6 +72,8 @@ class Session {
   Status Warn(std::string_view warning);
   // The oldest event that was not given yet.
   bool Poll(avg_event* event) { return events_.Take(event); }
+  // Writes up to `capacity` faces of the newest recorded cell and its time; returns how many there are.
+  size_t Faces(avg_face* faces, size_t capacity, int64_t* t_us) const;
   // Ends both streams and decides. Only once.
   Status Finish();
 
@@ -135,6 +137,9 @@ class Session {
   Vector<int64_t> waiting_cells_;  // that show the frame that waits
   int64_t seen_frame_ = -1;        // running number of the frame that faces_ belongs to
   FaceList faces_, waited_;
+  std::array<avg_face, FaceList::kMost> shown_{};  // of the newest recorded cell
+  size_t shown_count_ = 0;
+  int64_t shown_index_ = 0;
   Vector<Track> tracks_;
   FaceHistory history_;
   int64_t dropped_tracks_ = 0;

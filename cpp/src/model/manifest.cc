@@ -17,7 +17,8 @@ constexpr std::array<const char*, 11> kRequired = {
     "calibration", "self_test", "license_code", "license_weights", "license_data"};
 constexpr std::array<const char*, 6> kTexts = {"id",           "spec_hash",       "self_test",
                                                "license_code", "license_weights", "license_data"};
-constexpr std::array<const char*, 4> kRoles = {"face_detector", "face_mesh", "joint_float", "joint_int8"};
+constexpr std::array<const char*, 2> kFaceRoles = {"face_detector", "face_mesh"};
+constexpr std::array<const char*, 2> kJointRoles = {"joint_float", "joint_int8"};
 constexpr std::array<const char*, 5> kPerHead = {"scale", "bias", "head_fake_above", "head_real_below",
                                                  "segment_above"};
 constexpr std::array<const char*, 3> kMixes = {"both", "video_only", "audio_only"};
@@ -111,9 +112,18 @@ Status CheckNames(const Manifest& manifest, std::string* message) {
   for (const auto& [name, digest] : manifest.files) {
     if (!PlainName(name)) return Refuse("manifest.json names a file that is not a plain name: " + name, message);
   }
-  for (const char* role : kRoles) {
+  const auto has = [&](const char* role) {
     const auto found = manifest.programs.find(role);
-    if (found == manifest.programs.end() || manifest.files.count(found->second) == 0) {
+    return found != manifest.programs.end() && manifest.files.count(found->second) > 0;
+  };
+  for (const char* role : kFaceRoles) {
+    if (!has(role)) {
+      return Refuse("bundle " + manifest.id + " has no file for " + role + ". Export the bundle again.", message);
+    }
+  }
+  // One precision is enough: a page ships no second joint program.
+  for (const char* role : kJointRoles) {
+    if (!has(role) && (manifest.programs.count(role) > 0 || !has(kJointRoles[role == kJointRoles[0]]))) {
       return Refuse("bundle " + manifest.id + " has no file for " + role + ". Export the bundle again.", message);
     }
   }
