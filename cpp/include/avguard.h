@@ -252,7 +252,7 @@ typedef struct avg_face {
   int32_t track;
 } avg_face;
 
-/* Since 0.2. The faces in the newest 25th of a second that was looked at, largest first; every other frame is looked at
+/* The faces in the newest 25th of a second that was looked at, largest first; every other frame is looked at
  * with the next one. Writes at most `capacity` faces, how many there are, and when that was. */
 AVG_API avg_status avg_session_faces(avg_session* session, avg_face* faces, size_t capacity, size_t* count,
                                      int64_t* t_us);

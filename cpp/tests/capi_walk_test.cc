@@ -191,6 +191,14 @@ TEST(OutputsStayPoisonedUntilThereIsSomething) {
   CHECK(avg_session_poll(held.session, nullptr) == AVG_INVALID_ARGUMENT);
   event.struct_size = 3;
   CHECK(avg_session_poll(held.session, &event) == AVG_INVALID_ARGUMENT);
+  avg_face face = {1, 2, 3, 4, 5};
+  size_t faces = 77;
+  int64_t t_us = 88;
+  CHECK(avg_session_faces(held.session, &face, 1, nullptr, &t_us) == AVG_INVALID_ARGUMENT);
+  CHECK(avg_session_faces(held.session, &face, 1, &faces, nullptr) == AVG_INVALID_ARGUMENT);
+  CHECK(avg_session_faces(held.session, nullptr, 1, &faces, &t_us) == AVG_INVALID_ARGUMENT);
+  CHECK(faces == 77 && t_us == 88);
+  CHECK(avg_session_faces(held.session, &face, 1, &faces, &t_us) == AVG_OK && faces == 0 && face.track == 5);
   size_t length = 99;
   char json[4] = "abc";
   CHECK(avg_session_json(held.session, json, sizeof json, &length) == AVG_WRONG_ORDER);
@@ -245,6 +253,7 @@ TEST(AClosedSessionSaysSo) {
     CHECK(avg_session_push_frame(gone, &frame) == expected && avg_session_push_audio(gone, nullptr) == expected);
     CHECK(avg_session_warn(gone, "x") == expected && avg_session_poll(gone, &event) == expected);
     CHECK(avg_session_finish(gone, &verdict) == expected);
+    CHECK(avg_session_faces(gone, nullptr, 0, &length, nullptr) == expected);
     CHECK(avg_session_json(gone, nullptr, 0, &length) == expected);
     CHECK(avg_session_error(gone)[0] == '\0');
   }
