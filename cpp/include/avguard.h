@@ -5,7 +5,7 @@
  *
  *   avg_model_open      once per process: verifies the files of a bundle, holds nothing of a clip
  *   avg_session_size    how much memory one clip takes; avg_session_init puts a session there
- *   avg_session_push_frame, avg_session_push_audio, avg_session_poll     while the clip runs
+ *   avg_session_push_frame, avg_session_push_audio, avg_session_poll, avg_session_faces    while the clip runs
  *   avg_session_finish, avg_session_json                                 the verdict, as a struct and as JSON
  *   avg_session_reset   for the next clip;  avg_session_close, avg_model_close   at the end
  *

@@ -151,6 +151,32 @@ TEST(OnePrecisionIsEnough) {
   Refused(&neither, "is not among the files");
 }
 
+// A manifest in which `part` is not spoken of: every line that has it goes.
+void Forget(std::vector<char>* text, const std::string& part) {
+  std::string kept(text->begin(), text->end());
+  for (size_t at = kept.find(part); at != std::string::npos; at = kept.find(part)) {
+    const size_t start = kept.rfind('\n', at);
+    kept.erase(start, kept.find('\n', at) - start);
+  }
+  text->assign(kept.begin(), kept.end());
+}
+
+TEST(AManifestMayNameOnePrecisionAlone) {
+  Bundle page;
+  page.bytes.erase("joint_fp32.pte");
+  Forget(&page.bytes["manifest.json"], "joint_fp32.pte");
+  avg_model* model = page.Open();
+  CHECK(model != nullptr);
+  avg_model_close(&model);
+  Bundle neither;
+  for (const char* name : {"joint_fp32.pte", "joint_int8.pte"}) {
+    neither.bytes.erase(name);
+    Forget(&neither.bytes["manifest.json"], name);
+  }
+  Replace(&neither.bytes["manifest.json"], "face_mesh.pte\",\n }", "face_mesh.pte\"\n }");
+  Refused(&neither, "no file for joint");
+}
+
 TEST(AHostsEngineRunsWhatItCan) {
   for (const avg_tensor_type type : {AVG_FLOAT32, AVG_INT8}) {
     counter = {};
