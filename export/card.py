@@ -23,10 +23,9 @@ def with_section(card: str, section: str) -> str:
     title = section.splitlines()[0] if section.strip() else ""
     if not title.startswith("## "):
         raise UsageError(f"a section of a card starts with '## Title', not with {title[:40]!r}")
-    head, *parts = ("\n" + card.rstrip()).split("\n## ")
+    head, *parts = card.split("\n## ")
     kept = [part for part in parts if part.splitlines()[0] != title.removeprefix("## ")]
-    whole = "\n## ".join([head, *(part.rstrip() + "\n" for part in kept), section.removeprefix("## ").rstrip()])
-    return whole.removeprefix("\n") + "\n"
+    return "\n\n## ".join(part.rstrip() for part in [head, *kept, section.removeprefix("## ")]) + "\n"
 
 
 def add_sections(bundle: Path, sections: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ def test_a_section_of_the_same_title_is_replaced_and_the_others_stay() -> None:
 
 def test_a_new_section_comes_last() -> None:
     assert with_section(CARD, "## Three\n\nthird\n") == CARD + "\n## Three\n\nthird\n"
+    assert with_section("# model\n", "## One\n\nfirst\n") == "# model\n\n## One\n\nfirst\n"
 
 
 @pytest.mark.parametrize("text", ["", "no title\n", "# too high\n"])
