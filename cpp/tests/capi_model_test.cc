@@ -151,6 +151,15 @@ TEST(OnePrecisionIsEnough) {
   Refused(&neither, "is not among the files");
 }
 
+TEST(WhatOnlyReportsReadMayStandInAManifest) {
+  Bundle bundle;  // its manifest has "trained_on"
+  Replace(&bundle.bytes["manifest.json"], "\"peak_weight\"",
+          "\"reliability\": {\"clips\": \"c\", \"heads\": {}}, \"peak_weight\"");
+  avg_model* model = bundle.Open();
+  CHECK(model != nullptr);
+  avg_model_close(&model);
+}
+
 // A manifest in which `part` is not spoken of: every line that has it goes.
 void Forget(std::vector<char>* text, const std::string& part) {
   std::string kept(text->begin(), text->end());

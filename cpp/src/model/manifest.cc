@@ -15,6 +15,9 @@ constexpr int kFormat = 1;
 constexpr std::array<const char*, 11> kRequired = {
     "format",      "id",        "spec_hash",    "runtime",         "files",       "programs",
     "calibration", "self_test", "license_code", "license_weights", "license_data"};
+// What a report or an evaluation reads, and no verdict depends on; Python checks it.
+constexpr const char* kTrainedOn = "trained_on";
+constexpr const char* kReliability = "reliability";
 constexpr std::array<const char*, 6> kTexts = {"id",           "spec_hash",       "self_test",
                                                "license_code", "license_weights", "license_data"};
 constexpr std::array<const char*, 2> kFaceRoles = {"face_detector", "face_mesh"};
@@ -51,7 +54,8 @@ bool AllFinite(const JsonValue& value) {
 // The first name in the calibration that is not as it must be; empty when all is well.
 std::string CalibrationFault(const JsonValue& raw) {
   constexpr size_t kKeys = kPerHead.size() + kMixes.size() + kSingle.size();
-  if (!raw.is(Kind::kObject) || raw.members.size() != kKeys) return "calibration";
+  const size_t more = raw.Find(kReliability) == nullptr ? 0 : 1;
+  if (!raw.is(Kind::kObject) || raw.members.size() != kKeys + more) return "calibration";
   for (const char* name : kSingle) {
     const JsonValue* value = raw.Find(name);
     if (value == nullptr || !Finite(*value)) return std::string("calibration.") + name;
@@ -98,7 +102,8 @@ Status CheckKeys(const JsonValue& raw, std::string* message) {
     return Refuse("manifest.json has another format than this version reads. Update avguard.", message);
   }
   for (const auto& [key, value] : raw.members) {
-    if (!Has(kRequired, key)) return Refuse("manifest.json has the unknown key " + key + ". Update avguard.", message);
+    if (!Has(kRequired, key) && key != kTrainedOn)
+      return Refuse("manifest.json has the unknown key " + key + ". Update avguard.", message);
   }
   for (const char* key : kTexts) {
     if (!raw.Find(key)->is(Kind::kText)) {
