@@ -27,6 +27,7 @@ from avguard.line import SELF_TEST_TOLERANCE, pattern_input
 from avguard.models import default_path, open_bundle
 from avguard.spec import load_spec
 from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.conditions import CONDITIONS
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.splits import part_of
@@ -37,7 +38,7 @@ from export.interface import joint_interface
 from export.parity import Judge, Window, as_windows, of_pte, table
 from export.sheet import sheet
 from export.targets import Files, joint_targets, sizes, write_targets
-from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, load_checkpoint, lower_int8, quantized
+from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, lower_int8, quantized
 from export.versions import LICENCES, MODEL_ID
 
 # Bytes: what an app or a page can be asked to carry.

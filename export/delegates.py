@@ -23,9 +23,10 @@ from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 from torch.export import ExportedProgram
 
 from avguard.errors import UsageError
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.model import JointModel
 from export.quiet import quiet
-from export.to_executorch import constant_methods, deployable, load_calibration, load_checkpoint, trace
+from export.to_executorch import constant_methods, deployable, load_calibration, trace
 
 # Names of no work: they hand values on, or read sizes.
 PLUMBING = ("getitem", "sym_size")

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.train.calibrate import ClipLogits, collect_logits
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.conditions import CONDITIONS
 from avguard.train.splits import FOLDS, part_of
-from export.to_executorch import export_float, load_checkpoint
+from export.to_executorch import export_float
 
 PLAIN = "as they are"
 

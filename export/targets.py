@@ -24,11 +24,12 @@ from avguard.errors import ModelError
 from avguard.models import default_path
 from avguard.models.artefacts import FORMAT, NAME, problems_of
 from avguard.spec import load_spec
+from avguard.train.checkpoint import load_checkpoint
 from export.faces import face_targets
 from export.interface import Interface, joint_interface
 from export.parity import Judge, as_windows, of_onnx, of_package, table
 from export.to_coreml import export_joint_coreml, in_folder
-from export.to_executorch import deployable, load_calibration, load_checkpoint, quantized
+from export.to_executorch import deployable, load_calibration, quantized
 from export.to_onnx import export_joint_onnx
 from export.versions import LICENCES, MODEL_ID
 

@@ -29,6 +29,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from avguard.errors import ModelError, UsageError
 from avguard.spec import load_spec
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
 from export.compact import compact
 
@@ -143,17 +144,6 @@ def export_int8_ptq(model: JointModel, calibration_batches: Iterable[Sequence[Te
     """The int8 program as bytes (post-training quantisation; see ``quantized``). Raises UsageError, ModelError."""
     with torch.no_grad():
         return lower_int8(quantized(model, calibration_batches))
-
-
-def load_checkpoint(path: Path) -> JointModel:
-    """A model from ``{"model": state_dict, "config": constructor arguments}``. Raises ModelError when it is not one."""
-    try:
-        raw = torch.load(path, map_location="cpu", weights_only=True)
-        model = JointModel(**raw["config"])
-        model.load_state_dict(raw["model"])
-    except Exception as error:
-        raise ModelError(f"{path} is not a checkpoint of the joint model: {error}") from error
-    return model
 
 
 def load_calibration(path: Path) -> list[tuple[Tensor, ...]]:

@@ -23,10 +23,11 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from avguard.errors import ModelError
 from avguard.models import default_path
+from avguard.train.checkpoint import load_checkpoint
 from export.faces import SOURCES, build_port, interface_of, pictures
 from export.interface import joint_interface
 from export.quiet import quiet
-from export.to_executorch import deployable, load_checkpoint
+from export.to_executorch import deployable
 from export.to_onnx import export_joint_onnx, export_onnx
 from export.versions import MODEL_ID
 

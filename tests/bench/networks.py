@@ -21,8 +21,9 @@ def export_onnx(checkpoint: Path, folder: Path) -> Path:
     """The model of a training checkpoint as ONNX. Needs torch."""
     import torch
 
+    from avguard.train.checkpoint import load_checkpoint
     from avguard.train.model import INPUT_SHAPES
-    from export.to_executorch import deployable, load_checkpoint
+    from export.to_executorch import deployable
 
     inputs = tuple(torch.zeros(1, *shape) for shape in INPUT_SHAPES.values())
     with warnings.catch_warnings():

@@ -17,6 +17,7 @@ from torch.export import export
 
 from avguard.errors import ModelError, UsageError
 from avguard.spec import load_spec
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
 from export.to_executorch import (
     FLOAT_NAME,
@@ -25,7 +26,6 @@ from export.to_executorch import (
     export_float,
     export_int8_ptq,
     load_calibration,
-    load_checkpoint,
     main,
     quantized,
 )

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import torch
 
-from avguard.errors import ModelError
 from avguard.evaluate.manifest import read_manifest
 from avguard.evaluate.robustness.pick import pick
 from avguard.models import default_path
 from avguard.train.adversarial.measure import lines
 from avguard.train.adversarial.stretch import Stretch, load_stretch
-from avguard.train.model import JointModel
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.splits import part_of
 
 NOTE = (
@@ -25,17 +24,6 @@ NOTE = (
     "and change the face crops only, never the sound; fakes are pushed towards real, real clips towards fake, in the "
     "logits of the video and sync heads. The attacker does not know the defence. Scores are calibrated with {bundle}."
 )
-
-
-def load_model(path: Path) -> JointModel:
-    """The joint model of a checkpoint. Raises ModelError when it is not one."""
-    try:
-        raw = torch.load(path, map_location="cpu", weights_only=True)
-        model = JointModel(**raw["config"])
-        model.load_state_dict(raw["model"])
-    except Exception as error:
-        raise ModelError(f"{path} is not a checkpoint of the joint model: {error}") from error
-    return model.to(memory_format=torch.channels_last)
 
 
 def choose(data: Path, cache: Path, count: int) -> list[Stretch]:
@@ -63,7 +51,9 @@ def main() -> int:
     manifest = json.loads((args.bundle / "manifest.json").read_text(encoding="utf-8"))
     stretches = choose(args.data, args.cache, args.clips)
     note = NOTE.format(clips=len(stretches), bundle=manifest["id"])
-    table = lines(load_model(args.checkpoint), stretches, manifest["calibration"])
+    table = lines(
+        load_checkpoint(args.checkpoint).to(memory_format=torch.channels_last), stretches, manifest["calibration"]
+    )
     sys.stdout.write("\n".join([note, "", *table]) + "\n")
     return 0
 
