@@ -56,8 +56,9 @@ def test_eight_threads_and_one_checker_give_the_serial_bytes(clip: Path, wanted:
 
 BUSY = """
 import sys; sys.path[:] = eval(sys.argv[1])
-import time
+import signal, time
 from avguard import Checker
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 checker = Checker()
 told = []
 def tell(phase, done_s, total_s):
