@@ -48,7 +48,9 @@ def test_the_shipped_manifest_is_good(good: dict[str, Any]) -> None:
     assert "Apache-2.0" in manifest.license_code
     assert manifest.license_weights
     assert manifest.license_data
-    assert set(good) == set(REQUIRED)
+    assert set(good) == {*REQUIRED, "trained_on"}
+    assert manifest.trained_on is not None
+    assert len(manifest.trained_on) > 50
 
 
 def test_no_manifest(tmp_path: Path) -> None:
