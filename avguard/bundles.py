@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``avguard models``: which bundles there are, whether one is sound, a copy for an app, and which one to use."""
+"""``avguard models``: which bundles there are, whether one is sound, who signed it; copies; which one to use."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from avguard import _core
 from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.line import SELF_TEST_TOLERANCE, self_test
 from avguard.models import Bundle, bundle_in_use, default_path, load_manifest, open_bundle, signature
-from avguard.models.artefacts import is_artefacts, load_artefacts, problems_of
+from avguard.models.artefacts import NOTICE, is_artefacts, load_artefacts, origin_problems, problems_of
 from avguard.models.choice import choose, user_models
 
 
@@ -60,17 +62,20 @@ def _look(folder: Path, origin: str, in_use: bool) -> Known:
     return Known(str(folder), origin, in_use, name, size, problem)
 
 
-def verify(folder: Path) -> tuple[str, list[str]]:
+def verify(folder: Path, trusted_keys: Collection[str] = ()) -> tuple[str, list[str]]:
     """(id, problems) of the bundle or the artefacts in ``folder``; no problems when all is well.
 
-    Of a bundle: structure, spec, runtime, sha256 of every file, what each program says of itself, and the self-test of
-    both joint programs on this CPU. Of a folder of ONNX and CoreML artefacts: see ``models.artefacts``.
+    Of a bundle: structure, spec, runtime, sha256 of every file, what each program says of itself, the self-test of
+    both joint programs on this CPU, and where ``trusted_keys`` are given, that one of them signed it. Of a folder of
+    ONNX and CoreML artefacts: see ``models.artefacts``. Raises UsageError for keys that are none.
     """
     if is_artefacts(folder):
         problems = problems_of(folder)
+        if trusted_keys:
+            problems.append(f"{folder.name} holds artefacts, which are not signed: only bundles are.")
         return ("" if problems else str(load_artefacts(folder)["id"])), problems
     try:
-        bundle = open_bundle(folder)
+        bundle = open_bundle(folder, require_signature=bool(trusted_keys), trusted_keys=trusted_keys)
     except ModelError as error:
         return "", [str(error)]
     problems = _stray(folder, bundle)
@@ -86,13 +91,36 @@ def _stray(folder: Path, bundle: Bundle) -> list[str]:
 
 def _program_problems(bundle: Bundle, role: str, name: str) -> list[str]:
     try:
-        # The core refuses a program that was made for another spec, or says none.
-        _core.Program(bundle.data[name])
+        # The core refuses a program that was made for another spec, or does not say so in full.
+        program = _core.Program(bundle.data[name], joint=role in SELF_TEST_TOLERANCE)
         if role in SELF_TEST_TOLERANCE:
             self_test(bundle, role)
+            return []
+        source = program.constant("source")
     except AvguardError as error:
         return [f"{name}: {error}"]
-    return []
+    return origin_problems(name, source, bundle.data.get(NOTICE, b"").decode("utf-8", "replace"))
+
+
+def sign(folder: Path, key_file: Path) -> tuple[str, str]:
+    """Sign the bundle in ``folder`` with the Ed25519 private key in ``key_file`` (PEM).
+
+    Returns its id and the public key. An earlier signature is replaced. Raises ModelError when the bundle does not
+    pass ``verify``, and UsageError.
+    """
+    key = signature.read_private_key(key_file)
+    name, problems = verify(folder)
+    if problems or is_artefacts(folder):
+        raise ModelError(problems[0] if problems else f"{folder} holds artefacts; only a bundle can be signed.")
+    data = signature.sign((folder / "manifest.json").read_bytes(), key)
+    aside = folder / f".{signature.NAME}.{os.getpid()}"
+    try:
+        aside.write_bytes(data)
+        aside.replace(folder / signature.NAME)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UsageError(f"{folder} cannot be written ({error.strerror}). Sign a copy of it.") from error
+    return name, signature.public_key_of(key)
 
 
 def export_bundle(destination: Path) -> str:
