@@ -29,6 +29,7 @@ from avguard.train.families import family_of
 from avguard.train.losses import alignment_loss, masked_bce
 from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.precision import Precision
+from avguard.train.splits import part_of
 from avguard.train.store import Pool
 from avguard.train.team import join, random_state, set_random_state
 from avguard.train.validation import load_validation
@@ -66,6 +67,7 @@ class Settings:
     hold_out: str = ""  # a family of generators that training must not see
     without: str = ""  # families of the forge to do without, joined by commas
     without_sources: str = ""  # source repositories that training must not see, joined by commas
+    without_parts: str = ""  # of train, validation and test, those that training must not see, joined by commas
     freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
     start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
@@ -101,7 +103,8 @@ def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) 
     names = {Path(r.path).stem: r for r in rows}
     sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
     away = set(settings.without_sources.split(",")) - {""}
-    hidden = {n for n, r in names.items() if r.source in away}
+    parts = set(settings.without_parts.split(",")) - {""}
+    hidden = {n for n, r in names.items() if r.source in away or part_of(r) in parts}
     hidden |= {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
     forgeries = tuple(part for part in settings.without.split(",") if part)
 
