@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,12 +116,10 @@ def sign(folder: Path, key_file: Path) -> tuple[str, str]:
     if problems or is_artefacts(folder):
         raise ModelError(problems[0] if problems else f"{folder} holds artefacts; only a bundle can be signed.")
     data = signature.sign((folder / "manifest.json").read_bytes(), key)
-    aside = folder / f".{signature.NAME}.{os.getpid()}"
     try:
-        aside.write_bytes(data)
-        aside.replace(folder / signature.NAME)
+        # Half of a signature is none, and signing again mends it.
+        (folder / signature.NAME).write_bytes(data)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise UsageError(f"{folder} cannot be written ({error.strerror}). Sign a copy of it.") from error
     return name, signature.public_key_of(key)
 
@@ -126,31 +127,54 @@ def sign(folder: Path, key_file: Path) -> tuple[str, str]:
 def export_bundle(destination: Path) -> str:
     """Copy the bundle in use to ``destination``, a new folder, for an app to ship; returns its id.
 
-    The copy is verified, and is there whole or not at all. Raises ModelError, and UsageError when the folder exists.
+    The copy is verified, and is there whole or not at all; what a killed copy left beside it goes with the next one.
+    Raises ModelError, and UsageError when the folder exists or cannot be written.
     """
     if destination.exists():
         raise UsageError(f"{destination} exists; name a new folder, or remove that one first.")
     source, _ = bundle_in_use()
     bundle = open_bundle(source)
-    aside: Path | None = None
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".avguard-"))
-        for name, data in bundle.data.items():
-            (aside / name).write_bytes(data)
-        for name in ("manifest.json", signature.NAME):
-            if (source / name).exists():
-                (aside / name).write_bytes((source / name).read_bytes())
-        open_bundle(aside)
-        # mkdtemp makes a folder for its owner alone; a bundle holds no secrets.
-        aside.chmod(0o755)
-        aside.rename(destination)
+        with _beside(destination) as aside:
+            for name, data in bundle.data.items():
+                (aside / name).write_bytes(data)
+            for name in ("manifest.json", signature.NAME):
+                if (source / name).exists():
+                    (aside / name).write_bytes((source / name).read_bytes())
+            open_bundle(aside)
+            # mkdtemp makes a folder for its owner alone; a bundle holds no secrets.
+            aside.chmod(0o755)
+            aside.rename(destination)
     except OSError as error:
         raise UsageError(f"{destination} cannot be written ({error.strerror}). Name another folder.") from error
-    finally:
-        if aside is not None and aside.exists():
-            shutil.rmtree(aside)
     return bundle.manifest.id
+
+
+@contextmanager
+def _beside(destination: Path) -> Iterator[Path]:
+    """A new folder beside ``destination`` to fill and rename; those of writers that died go. Raises OSError."""
+    prefix = f".{destination.name}.avguard-"
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        # A lock ends with its holder, however that ends: what can be locked is filled by nobody any more.
+        with _locked(destination.parent, fcntl.LOCK_EX):
+            for left in destination.parent.glob(f"{glob.escape(prefix)}*"):
+                with suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(left)
+            aside = Path(tempfile.mkdtemp(dir=destination.parent, prefix=prefix))
+            held.callback(shutil.rmtree, aside, ignore_errors=True)
+            held.enter_context(_locked(aside, fcntl.LOCK_EX))
+        yield aside
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, how)
+        yield
+    finally:
+        os.close(fd)
 
 
 def use(folder: Path | None) -> tuple[str, Path]:

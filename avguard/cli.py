@@ -20,7 +20,7 @@ from avguard.api import Checker
 from avguard.commands import report, scan, stream
 from avguard.commands.codes import EXIT_CODES
 from avguard.errors import AvguardError, ModelError, UsageError
-from avguard.models import bundle_in_use
+from avguard.models import bundle_in_use, load_manifest
 from avguard.models.choice import VARIABLE
 from avguard.models.signature import key_id, read_public_key
 from avguard.report.words import SENTENCES, because
@@ -195,6 +195,8 @@ def _models_verify(args: argparse.Namespace) -> int:
     if not problems:
         signed = " and signed by a key of yours" if keys else ""
         sys.stdout.write(f"{name} in {folder} is sound{signed}\n")
+        if (folder / "manifest.json").exists() and (unread := load_manifest(folder).unread):
+            sys.stderr.write(f"avguard: manifest.json has keys that this version does not know: {', '.join(unread)}\n")
     return ModelError.code if problems else 0
 
 

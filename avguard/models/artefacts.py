@@ -123,7 +123,7 @@ def _metadata_problems(name: str, data: bytes, raw: dict[str, Any], notice: str)
     found = _spec_problem(name, said["spec_hash"])
     text = hashlib.sha256(said["spec_json"].encode()).hexdigest()
     if text != said["spec_hash"]:
-        found.append(f"{name} carries a spec that hashes to {text}, not to its spec_hash {said['spec_hash']}.")
+        found.append(f"{name} carries a spec_json that hashes to {text}, not to its spec_hash {said['spec_hash']}.")
     for key, wanted in ports.items():
         if said[key] != wanted:
             found.append(f"{name} says the {key} {said[key]}, but has {wanted}. Export it again.")
