@@ -9,7 +9,7 @@
 
 namespace {
 
-// What a model and its sessions leave behind are holes in glibc's heap, which stay the process's until somebody says so.
+// What a model and its sessions leave behind are holes in glibc's heap; the process keeps them until somebody asks.
 void ReturnFreedMemory() {
 #ifdef __GLIBC__
   malloc_trim(0);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,25 @@ def test_a_spec_that_is_not_the_hashed_one_and_another_model_are_named(tmp_path:
 def test_bytes_that_are_no_model_are_named(tmp_path: Path, data: bytes) -> None:
     (problem,) = artefacts.problems_of(made(tmp_path, ONNX=data))
     assert problem.startswith(f"{ONNX} is not a model in the format")
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_spoilt_bytes_are_read_or_refused_whatever_their_hash(kind: str) -> None:
+    """500 flipped bytes and 50 cuts: what the artefact says, or ModelError; never another error."""
+    make, right = MAKERS[kind]
+    data, name = make(right()), globals()[kind]
+    whole = artefacts.metadata_of(name, data), artefacts.ports_of(name, data)
+    generator, refused, changed = random.Random(kind), 0, 0
+    spoilt = [bytearray(data) for _ in range(500)] + [bytearray(data[: len(data) * k // 50]) for k in range(50)]
+    for broken in spoilt[:500]:
+        broken[generator.randrange(len(broken))] ^= generator.randrange(1, 256)
+    for broken in map(bytes, spoilt):
+        try:
+            changed += (artefacts.metadata_of(name, broken), artefacts.ports_of(name, broken)) != whole
+        except ModelError:
+            refused += 1
+    assert refused > 50
+    assert refused + changed > 400
 
 
 @pytest.mark.parametrize("source", ["", "x", "[]", "{}", "[" * 9999, '{"file": 1, "sha256": 2, "licence": ""}'])
