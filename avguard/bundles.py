@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from avguard import _core
-from avguard.errors import AvguardError, ModelError, UsageError
-from avguard.line import SELF_TEST_TOLERANCE, self_test
+from avguard.errors import ModelError, UsageError
 from avguard.models import Bundle, bundle_in_use, default_path, load_manifest, open_bundle, signature
-from avguard.models.artefacts import NOTICE, is_artefacts, load_artefacts, origin_problems, problems_of
+from avguard.models.artefacts import is_artefacts, load_artefacts, problems_of
 from avguard.models.choice import choose, user_models
+from avguard.trial import problems_of_programs
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,9 @@ def verify(folder: Path, trusted_keys: Collection[str] = ()) -> tuple[str, list[
     """(id, problems) of the bundle or the artefacts in ``folder``; no problems when all is well.
 
     Of a bundle: structure, spec, runtime, sha256 of every file, what each program says of itself, the self-test of
-    both joint programs on this CPU, and where ``trusted_keys`` are given, that one of them signed it. Of a folder of
-    ONNX and CoreML artefacts: see ``models.artefacts``. Raises UsageError for keys that are none.
+    both joint programs on this CPU in a process of its own, and where ``trusted_keys`` are given, that one of them
+    signed it. Of a folder of ONNX and CoreML artefacts: see ``models.artefacts``. Raises UsageError for keys that are
+    none.
     """
     if is_artefacts(folder):
         problems = problems_of(folder)
@@ -81,28 +81,12 @@ def verify(folder: Path, trusted_keys: Collection[str] = ()) -> tuple[str, list[
         bundle = open_bundle(folder, require_signature=bool(trusted_keys), trusted_keys=trusted_keys)
     except ModelError as error:
         return "", [str(error)]
-    problems = _stray(folder, bundle)
-    for role, name in sorted(bundle.manifest.programs.items()):
-        problems += _program_problems(bundle, role, name)
-    return bundle.manifest.id, problems
+    return bundle.manifest.id, _stray(folder, bundle) + problems_of_programs(folder, bundle)
 
 
 def _stray(folder: Path, bundle: Bundle) -> list[str]:
     names = {path.name for path in folder.iterdir()} - set(bundle.data) - {"manifest.json", signature.NAME}
     return [f"{name} is not named in manifest.json. Remove it or export the bundle again." for name in sorted(names)]
-
-
-def _program_problems(bundle: Bundle, role: str, name: str) -> list[str]:
-    try:
-        # The core refuses a program that was made for another spec, or does not say so in full.
-        program = _core.Program(bundle.data[name], joint=role in SELF_TEST_TOLERANCE)
-        if role in SELF_TEST_TOLERANCE:
-            self_test(bundle, role)
-            return []
-        source = program.constant("source")
-    except AvguardError as error:
-        return [f"{name}: {error}"]
-    return origin_problems(name, source, bundle.data.get(NOTICE, b"").decode("utf-8", "replace"))
 
 
 def sign(folder: Path, key_file: Path) -> tuple[str, str]:

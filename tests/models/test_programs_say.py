@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from avguard import _core, bundles
+from avguard import _core, trial
 from avguard.api import Checker
 from avguard.errors import ModelError
 from avguard.models import default_path, open_bundle
@@ -36,7 +36,7 @@ def problems(role: str, data: bytes) -> list[str]:
     """What ``avguard models verify`` says of one program of an otherwise sound bundle."""
     bundle = open_bundle(default_path())
     name = bundle.manifest.programs[role]
-    return bundles._program_problems(replace(bundle, data=bundle.data | {name: data}), role, name)
+    return trial.problems_of(replace(bundle, data=bundle.data | {name: data}), role)
 
 
 @pytest.mark.parametrize(("role", "key"), CASES)
