@@ -199,7 +199,7 @@ TEST(AnEngineThatFailsAtAnyRunBreaksTheClipAlone) {
   CHECK(held.status == AVG_OK);
   faults.runs = 0;
   const std::string expected = JudgeClip(&held);
-CHECK(expected.find("\"video\":0.") != std::string::npos && faults.runs > 30);
+  CHECK(expected.find("\"video\":0.") != std::string::npos && faults.runs > 30);
   const int runs = faults.runs;
   avg_verdict verdict;
   for (int nth = 0; nth < runs; ++nth) {
