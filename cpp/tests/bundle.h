@@ -44,6 +44,13 @@ struct Bundle {
   }
 };
 
+// A build without an engine is one that qemu runs, some thirty times slower.
+#ifdef AVG_TEST_QUICK_ENGINE
+inline constexpr bool kEmulated = true;
+#else
+inline constexpr bool kEmulated = false;
+#endif
+
 // Opened once for all tests: the shipped bundle, or the quick engine's in a build without an engine.
 avg_model* SharedModel();
 
