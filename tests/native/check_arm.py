@@ -20,9 +20,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import avguard
-from avguard import _core
-from avguard.line import choose_role, pattern_input
+from avguard import Checker, _core
+from avguard.line import pattern_input
 from avguard.media import open_media
 from avguard.models import default_path
 from tests.conftest import shared_folder
@@ -32,8 +31,10 @@ ROOT = Path(__file__).resolve().parents[2]
 AARCH64 = ("qemu-aarch64", "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu")
 CORTEX_M = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none", "-chardev",
             "stdio,id=host", "-semihosting-config", "enable=on,target=native,chardev=host", "-kernel")  # fmt: skip
-TOLERANCE = 1e-4
-CUT_S = 3
+# What is only heard agrees to the last digit that is printed. What is seen does not: sums of the float face mesh are
+# rounded otherwise on another CPU, a landmark moves by some 1e-4 px, and here and there a pixel of a crop by one level.
+HEARD, SEEN, SEEN_STEP = 1e-4, 1e-3, 1e-2
+CUT_S = 2
 MAKE_RAW: Callable[..., None] = runpy.run_path(str(ROOT / "cpp" / "examples" / "camera" / "make_raw.py"))["write"]
 
 
@@ -57,10 +58,16 @@ def clip(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return cut(whole, tmp_path / "cut.mp4")
 
 
+def tolerance(path: str) -> float:
+    if not re.search("overall|video|sync", path):
+        return HEARD
+    return SEEN_STEP if "timeline" in path else SEEN
+
+
 def same(ours: Any, theirs: Any, path: str = "verdict") -> None:
-    """Equal but for numbers that differ by less than TOLERANCE."""
+    """Equal but for numbers that differ by no more than ``tolerance``."""
     if isinstance(ours, float) and isinstance(theirs, float):
-        assert abs(ours - theirs) <= TOLERANCE, f"{path}: {ours} here, {theirs} on ARM"
+        assert abs(ours - theirs) <= tolerance(path) + 1e-9, f"{path}: {ours} here, {theirs} on ARM"
     elif isinstance(ours, dict):
         assert list(ours) == list(theirs), path
         for key in ours:
@@ -77,12 +84,12 @@ def test_the_camera_on_64_bit_arm_prints_the_verdict_of_avguard_check(clip: Path
     (tmp_path / "raw").mkdir()
     with open_media(clip) as reader:
         MAKE_RAW(reader, tmp_path / "raw")
-    precision = choose_role("auto").removeprefix("joint_")  # which of its programs this machine prefers
     camera = (str(ROOT / "build/aarch64/camera/camera"), str(default_path()), "--file", str(tmp_path / "raw"))
-    command = (*AARCH64, *camera, "--pace", "0", "--precision", precision)
+    command = (*AARCH64, *camera, "--pace", "0", "--precision", "float")
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    expected = json.loads(avguard.check(clip).to_json())
+    with Checker(engine="float") as checker:
+        expected = json.loads(checker.check(clip).to_json())
     assert expected["quality"]["face_s"] > 1
     same(expected, json.loads(done.stdout))
 
