@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle for a host that brings its own engine: the default bundle's calibration and self-test over other programs."""
+"""A bundle for a host with an engine of its own: the default bundle's calibration and self-test, other programs."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 """The parts of mobile_demo/android that need the Android SDK, which no machine of ours has: parsed, not compiled.
 
 Java is parsed by the compiler's own parser, Gradle's Kotlin by tree-sitter; names of Android's API 36 are looked up in
-its type stubs, our own in our sources. CameraX and the other androidx libraries have no stubs: theirs are not looked up.
+its type stubs, our own in our sources. CameraX and the rest of androidx have no stubs: theirs are not looked up.
 """
 
 from __future__ import annotations

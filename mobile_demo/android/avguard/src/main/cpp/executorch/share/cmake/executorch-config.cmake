@@ -11,17 +11,23 @@ endif()
 # avg_component(NAME LIBRARY [NEEDED...]): executorch::NAME, and the archives that it needs behind it.
 function(avg_component name library)
   add_library(executorch::${name} STATIC IMPORTED GLOBAL)
-  list(TRANSFORM ARGN REPLACE "(.+)" "${executorch_root}/lib/lib\\1.a")
+  # Into which archives the parts go differs a little between releases.
+  set(needed "")
+  foreach(part IN LISTS ARGN)
+    if(EXISTS "${executorch_root}/lib/lib${part}.a")
+      list(APPEND needed "${executorch_root}/lib/lib${part}.a")
+    endif()
+  endforeach()
   set_target_properties(executorch::${name} PROPERTIES
     IMPORTED_LOCATION "${executorch_root}/lib/lib${library}.a"
     INTERFACE_INCLUDE_DIRECTORIES
       "${executorch_root}/include;${executorch_root}/include/executorch/runtime/core/portable_type/c10"
     INTERFACE_COMPILE_DEFINITIONS C10_USING_CUSTOM_GENERATED_MACROS
-    INTERFACE_LINK_LIBRARIES "${ARGN}")
+    INTERFACE_LINK_LIBRARIES "${needed}")
 endfunction()
 
-avg_component(runtime extension_module_static extension_data_loader extension_flat_tensor extension_tensor executorch
-              executorch_core)
+avg_component(runtime extension_module_static extension_data_loader extension_flat_tensor extension_named_data_map
+              extension_tensor executorch executorch_core)
 avg_component(threadpool extension_threadpool cpuinfo pthreadpool)
 avg_component(backend_xnnpack xnnpack_backend XNNPACK xnnpack-microkernels-prod kleidiai extension_threadpool cpuinfo
               pthreadpool executorch_core)
