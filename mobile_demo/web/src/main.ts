@@ -18,9 +18,10 @@ const element = <T extends Element = HTMLElement>(id: string) => document.getEle
 const player = element<HTMLVideoElement>("video");
 const stage = player.parentElement!;
 const watcher = element<HTMLButtonElement>("watch");
+const playing = element<HTMLButtonElement>("play");
 const pickers = [element<HTMLInputElement>("file"), element<HTMLInputElement>("record")];
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-const follow = scrub(element<HTMLInputElement>("scrub"), player);
+const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), player);
 let port = new Port(worker);
 let live: Live | null = null;
 let faces: Face[] = [];
@@ -92,7 +93,8 @@ function tell(text: string): void {
   items("segments", verdict.segments.length ? verdict.segments.map(jump) : ["None."]);
   items("quality", coverage(verdict));
   drawTimeline(verdict);
-  say(`Done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`);
+  say(`Done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s: ${LABELS[verdict.label][0].toLowerCase()}.`);
+  playing.hidden = stage.hidden;
   if (!stage.hidden) player.currentTime = verdict.segments[0]?.start_s ?? 0;
 }
 
@@ -134,7 +136,7 @@ function begin(what: string): void {
   faces = [];
   port = new Port(worker);
   enable(false);
-  for (const id of ["box", "verdict", "more", "timeline"]) element(id).hidden = true;
+  for (const id of ["box", "play", "verdict", "more", "timeline"]) element(id).hidden = true;
   stage.hidden = element("meters").hidden = false;
   HEADS.forEach((head) => meter(head, null));
   say(what);
@@ -144,6 +146,7 @@ function check(file: File): void {
   begin("Looking and listening…");
   element("progress").hidden = false;
   URL.revokeObjectURL(player.src);
+  player.muted = false;
   player.src = URL.createObjectURL(file);
   if (typeof VideoDecoder !== "undefined") worker.postMessage({ file });
   else play(file, port).catch(fail);
@@ -159,11 +162,11 @@ async function openCamera(): Promise<void> {
   begin("Opening the camera…");
   player.removeAttribute("src");
   stage.classList.add("mirror");
-  player.controls = false;
   try {
     live = await watch(player, port);
     say("Watching. Stop after some seconds of speech.");
     watcher.textContent = "Stop and judge";
+    watcher.classList.remove("plain");
     watcher.disabled = false;
   } catch (failure) {
     closeCamera();
@@ -175,9 +178,9 @@ function closeCamera(): void {
   live?.stop();
   live = null;
   player.srcObject = null;
-  player.controls = true;
   stage.classList.remove("mirror");
   watcher.textContent = "Watch the camera";
+  watcher.classList.add("plain");
 }
 
 watcher.onclick = () => {
@@ -188,6 +191,19 @@ watcher.onclick = () => {
   stage.hidden = true;
   watcher.disabled = true;
 };
+function toggle(): void {
+  if (live || playing.hidden) return;
+  if (player.paused) void player.play();
+  else player.pause();
+}
+
+function showPlaying(): void {
+  playing.setAttribute("aria-label", player.paused ? "Play" : "Pause");
+  playing.classList.toggle("on", !player.paused);
+}
+
+playing.onclick = player.onclick = toggle;
+for (const event of ["play", "pause", "ended"]) player.addEventListener(event, showPlaying);
 for (const picker of pickers) picker.onchange = () => { if (picker.files?.[0]) check(picker.files[0]); picker.value = ""; };
 for (const event of ["timeupdate", "seeked", "loadeddata"]) player.addEventListener(event, () => { drawBox(); follow(); });
 player.addEventListener("error", () => { if (player.src) stage.hidden = true; });

@@ -38,14 +38,17 @@ export function draw(chart: Element, timeline: Timeline, stretches: Stretch[], d
     drawn ||= path !== "";
     if (path) add(chart, "path", { d: path, class: head });
   }
+  add(chart, "line", { x1: 0, x2: 0, y1: 0, y2: HEIGHT, class: "now" });
   return drawn;
 }
 
-/** Keeps slider and player together; answers what to call when the player's time has moved. */
-export function scrub(slider: HTMLInputElement, player: HTMLVideoElement): () => void {
+/** Keeps slider, chart and player together; answers what to call when the player's time has moved. */
+export function scrub(slider: HTMLInputElement, chart: Element, player: HTMLVideoElement): () => void {
   slider.addEventListener("input", () => (player.currentTime = Number(slider.value)));
   return () => {
     slider.value = String(player.currentTime);
     slider.setAttribute("aria-valuetext", `${player.currentTime.toFixed(1)} seconds`);
+    const x = (player.currentTime / Number(slider.max)) * WIDTH;
+    chart.querySelector(".now")?.setAttribute("transform", `translate(${x} 0)`);
   };
 }

@@ -19,7 +19,7 @@ export async function openServer(): Promise<{ url: string; close: () => void }> 
 }
 
 export async function openPage(browser: Browser, url: string, prepare?: (context: BrowserContext) => Promise<void>): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 });
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
   await prepare?.(context);
   const page = await context.newPage();
   await page.goto(url);
