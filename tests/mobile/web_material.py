@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the page's suite is given: clips with Python's verdicts, a clip without a face, a camera and a microphone.
 
-How far the page may be from Python: 1e-3, and as far as the clip's own scores move when the same programs run in another
-runtime or the mesh moves by a millionth of a pixel. Faces are followed from frame to frame, so such differences grow in
-a few clips until a crop takes another sample; 07dd07497d37 moves by 0.01 while its decoded frames are the same to the bit.
+How far the page may be from Python: 1e-3, and as far as the clip's own scores move when the page's programs run in this
+machine's onnxruntime, or the mesh moves by a millionth of a pixel. Faces are followed from frame to frame and a crop's
+samples are whole numbers, so in a few clips such differences grow: 07dd07497d37 moves by 0.007 while its decoded frames
+and sound are the same to the bit in both.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ def write_camera(clip: Path, y4m: Path, wav: Path) -> None:
     with av.open(str(clip)) as file, y4m.open("wb") as out:
         video = file.streams.video[0]
         rate = video.average_rate
-        out.write(f"YUV4MPEG2 W{video.width} H{video.height} F{rate.numerator}:{rate.denominator} Ip A1:1 C420jpeg\n".encode())
+        size = f"W{video.width} H{video.height} F{rate.numerator}:{rate.denominator}"
+        out.write(f"YUV4MPEG2 {size} Ip A1:1 C420jpeg\n".encode())
         for frame in file.decode(video):
             out.write(b"FRAME\n" + frame.to_ndarray(format="yuv420p").tobytes())
     with av.open(str(clip)) as file, wave.open(str(wav), "wb") as out:

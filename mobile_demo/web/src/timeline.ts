@@ -44,11 +44,15 @@ export function draw(chart: Element, timeline: Timeline, stretches: Stretch[], d
 
 /** Keeps slider, chart and player together; answers what to call when the player's time has moved. */
 export function scrub(slider: HTMLInputElement, chart: Element, player: HTMLVideoElement): () => void {
-  slider.addEventListener("input", () => (player.currentTime = Number(slider.value)));
-  return () => {
+  const follow = () => {
     slider.value = String(player.currentTime);
     slider.setAttribute("aria-valuetext", `${player.currentTime.toFixed(1)} seconds`);
     const x = (player.currentTime / Number(slider.max)) * WIDTH;
     chart.querySelector(".now")?.setAttribute("transform", `translate(${x} 0)`);
   };
+  slider.addEventListener("input", () => {
+    player.currentTime = Number(slider.value);
+    follow();
+  });
+  return follow;
 }

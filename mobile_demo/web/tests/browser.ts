@@ -5,7 +5,7 @@ import { type Browser, type BrowserContext, type Page, chromium } from "playwrig
 import { serve } from "../scripts/serve.mjs";
 
 export const MATERIAL = process.env.AVGUARD_MATERIAL!;
-export const READY_MS = 60_000;
+export const READY_MS = 100_000;
 const DEVICES = ["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${MATERIAL}/camera.y4m`, `--use-file-for-fake-audio-capture=${MATERIAL}/microphone.wav`];
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required", ...DEVICES];
 

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { MATERIAL, check, openBrowser, openPage, openServer, outcome } from "./browser";
+import { MATERIAL, READY_MS, check, openBrowser, openPage, openServer, outcome } from "./browser";
 
 interface Golden { label: string; score: Record<string, number>; allowed: Record<string, number> }
 const GOLDEN = JSON.parse(readFileSync(`${MATERIAL}/golden.json`, "utf8")) as Record<string, Golden>;
@@ -22,7 +22,7 @@ beforeAll(async () => {
     else ready.active?.addEventListener("statechange", () => resolve());
   })));
   page.context().on("request", (request) => { if (!request.url().startsWith("blob:")) requests.push(request.url()); });
-}, 90_000);
+});
 
 afterAll(async () => {
   await browser?.close();
@@ -38,7 +38,7 @@ describe("verdicts", () => {
     console.log(path.split("/").at(-1), status, JSON.stringify(await page.evaluate(() => (window as any).avguardMemory())),
       off.map(([head, far]) => `${head} ${far.toFixed(4)} of ${wanted.allowed[head].toFixed(4)}`).join(", "));
     for (const [head, far] of off) expect(far, head).toBeLessThanOrEqual(wanted.allowed[head]);
-  }, 60_000);
+  });
   it("asked the network for nothing", () => expect(requests).toEqual([]));
 });
 
@@ -85,10 +85,10 @@ describe("the page", () => {
   it("loads and judges without a network", async () => {
     await page.context().setOffline(true);
     await page.reload();
-    await page.getByText("Ready.").waitFor({ timeout: 60_000 });
+    await page.getByText("Ready.").waitFor({ timeout: READY_MS });
     expect((await check(page, SHORTEST)).verdict?.label).toBe(GOLDEN[SHORTEST].label);
     await page.context().close();
-  }, 90_000);
+  });
 });
 
 describe("other sources", () => {
@@ -96,7 +96,7 @@ describe("other sources", () => {
     const live = await openPage(browser, server.url, (context) => context.grantPermissions(["camera", "microphone"]));
     await live.getByRole("button", { name: "Watch the camera" }).click();
     await live.getByText("Watching.").waitFor();
-    await live.locator("#box").waitFor({ timeout: 20_000 });
+    await live.locator("#box").waitFor({ timeout: READY_MS });
     await live.waitForTimeout(5000);
     await live.screenshot({ path: "screenshots/live.png" });
     await live.getByRole("button", { name: "Stop and judge" }).click();
@@ -107,7 +107,7 @@ describe("other sources", () => {
     expect(verdict!.score.sync).not.toBeNull();
     await live.screenshot({ path: "screenshots/live-verdict.png", fullPage: true });
     await live.context().close();
-  }, 90_000);
+  });
   it("judges a file without WebCodecs", async () => {
     const plain = await openPage(browser, server.url, (context) => context.addInitScript(() => {
       for (const name of ["VideoDecoder", "AudioDecoder", "VideoFrame", "AudioData"]) delete (window as any)[name];
@@ -119,5 +119,5 @@ describe("other sources", () => {
     for (const head of ["video", "audio", "sync"]) expect(Math.abs(verdict!.score[head] - wanted.score[head]), head).toBeLessThan(0.2);
     expect((await check(plain, `${MATERIAL}/wrong.mp4`)).status).toContain("not a video or sound file");
     await plain.context().close();
-  }, 90_000);
+  });
 });
