@@ -25,9 +25,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    path for folder in (".", "avguard/scan", "cpp", "export", "mobile_demo") for path in (ROOT / folder).glob("*.md")
-)
+FOLDERS = (".", "avguard/scan", "cpp", "export", "mobile_demo", "mobile_demo/*")
+PAGES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md"))
 SHELL = {"sh", "bash", "shell"}
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not-run: (?P<reason>.+?) -->\s*\Z")
