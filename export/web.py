@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from avguard.train.checkpoint import load_checkpoint
+from avguard.train.graph import deployable
 from export.faces import SOURCES, build_port, interface_of, pictures
 from export.host_bundle import write_bundle
 from export.interface import joint_interface
 from export.quiet import quiet
-from export.to_executorch import deployable
 from export.to_onnx import export_joint_onnx, export_onnx
 from export.versions import MODEL_ID
 

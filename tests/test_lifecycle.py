@@ -74,6 +74,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.wall_clock
 def test_ctrl_c_returns_at_once_and_leaves_no_decoder(long_clip: Path) -> None:
     command = [sys.executable, "-c", BUSY, repr(sys.path), str(long_clip)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

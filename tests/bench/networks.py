@@ -22,8 +22,8 @@ def export_onnx(checkpoint: Path, folder: Path) -> Path:
     import torch
 
     from avguard.train.checkpoint import load_checkpoint
+    from avguard.train.graph import deployable
     from avguard.train.model import INPUT_SHAPES
-    from export.to_executorch import deployable
 
     inputs = tuple(torch.zeros(1, *shape) for shape in INPUT_SHAPES.values())
     with warnings.catch_warnings():
