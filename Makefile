@@ -169,9 +169,8 @@ web: $(VENV)/.tools $(VENV)/.package
 web-demo: web
 	cd $(WEB) && npm run serve
 
-web-test: web
-	$(BIN)/python -I -m mobile_demo.web.tests.golden build/golden.json
-	cd $(WEB) && AVGUARD_GOLDEN=$(abspath build)/golden.json npm test
+web-test: $(VENV)/.tools $(VENV)/.package
+	$(BIN)/pytest tests/mobile/test_web.py -s
 
 sbom: $(VENV)/.tools $(VENV)/.package
 	$(BIN)/python -I .ci/sbom.py build/sbom.cdx.json
