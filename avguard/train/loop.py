@@ -31,6 +31,7 @@ from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.precision import Precision
 from avguard.train.splits import part_of
 from avguard.train.store import Pool
+from avguard.train.teacher import Teacher
 from avguard.train.team import join, random_state, set_random_state
 from avguard.train.validation import load_validation
 
@@ -69,6 +70,8 @@ class Settings:
     without_sources: str = ""  # source repositories that training must not see, joined by commas
     without_parts: str = ""  # of train, validation and test, those that training must not see, joined by commas
     freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
+    teachers: str = ""  # checkpoints whose mean the model learns from beside the labels, joined by commas
+    teacher_weight: float = 1.0
     start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
 
@@ -111,7 +114,8 @@ def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) 
     def wanted(clip: str, family: str) -> bool:
         return clip not in hidden and not (family and family.removeprefix("partial_").startswith(forgeries))
 
-    return Sampler(video, audio, sources, {n: r.kind for n, r in names.items()}, wanted)
+    kinds = {n: r.kind for n, r in names.items()}
+    return Sampler(video, audio, sources, kinds, wanted, taught=bool(settings.teachers))
 
 
 class Trainer:
@@ -162,6 +166,8 @@ class Trainer:
             # Random states belong on the CPU, wherever they were saved.
             self._restore(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
         self.net = self.team.wrap(self.model)
+        paths = [Path(part) for part in settings.teachers.split(",") if part]
+        self.teacher = Teacher(paths, self.device) if paths else None
 
     def _seed(self) -> None:
         """Random numbers of this process's own; the first one has those of a process alone."""
@@ -224,6 +230,9 @@ class Trainer:
         total = (
             losses["window"] + settings.steps_weight * losses["steps"] + settings.alignment_weight * losses["alignment"]
         )
+        if self.teacher is not None:
+            losses["teacher"] = self.teacher.loss((window, steps, embed_video, embed_audio), batch.clean)
+            total = total + settings.teacher_weight * losses["teacher"]
         self.precision.step(total, self.optimizer, self.model.parameters())
         self.ema.update(self.model)
         self.step += 1

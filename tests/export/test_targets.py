@@ -17,12 +17,13 @@ from torch import nn
 from avguard.errors import ModelError
 from avguard.models import artefacts
 from avguard.spec import load_spec
+from avguard.train.graph import deployable, trace
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
+from avguard.train.quantize import quantized
 from export.interface import Interface, joint_interface
 from export.parity import Judge, Window, as_windows, compare, of_onnx, of_torch, run_all, spread, table
 from export.targets import Files, joint_targets, manifest_of, report, write_targets
 from export.to_coreml import export_coreml
-from export.to_executorch import deployable, quantized, trace
 from export.to_onnx import OPSET, check_onnx, export_joint_onnx, shape_of
 from export.versions import LICENCES
 
