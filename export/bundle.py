@@ -29,7 +29,9 @@ from avguard.spec import load_spec
 from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
 from avguard.train.checkpoint import load_checkpoint
 from avguard.train.conditions import CONDITIONS
+from avguard.train.graph import deployable
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
+from avguard.train.quantize import int8_graph
 from avguard.train.splits import part_of
 from avguard.train.validation import Validation, load_validation, natural_inputs
 from export.faces import face_targets
@@ -38,7 +40,7 @@ from export.interface import joint_interface
 from export.parity import Judge, Window, as_windows, of_pte, table
 from export.sheet import sheet
 from export.targets import Files, joint_targets, sizes, write_targets
-from export.to_executorch import FLOAT_NAME, INT8_NAME, deployable, export_float, lower_int8, quantized
+from export.to_executorch import FLOAT_NAME, INT8_NAME, export_float, lower_int8
 from export.versions import LICENCES, MODEL_ID
 
 # Bytes: what an app or a page can be asked to carry.
@@ -181,9 +183,16 @@ def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return round(value, 5) if isinstance(value, float) else value
 
 
-def make_card(model: JointModel, clips: list[ClipLogits], programs: dict[str, bytes], errors: dict[str, float]) -> str:
+def make_card(
+    model: JointModel,
+    clips: list[ClipLogits],
+    programs: dict[str, bytes],
+    errors: dict[str, float],
+    trained_on: list[str] | None = None,
+) -> str:
     """The model card: what it is, what it was made from, what is known to be weak."""
     sources = sorted({clip.row.source for clip in clips})
+    seen = f"{len(set(trained_on))} sources that `manifest.json` names" if trained_on else "the `train` split's sources"
     lines = [
         f"# {MODEL_ID}",
         "",
@@ -198,8 +207,8 @@ def make_card(model: JointModel, clips: list[ClipLogits], programs: dict[str, by
         f"- spec: {load_spec().hash}",
         "",
         "Both streams start from the first stages of EfficientNet-lite0 with ImageNet weights (NOTICE.md). Trained on",
-        "the `train` split of the project's clip collection and on pseudo-fakes forged from its bona fide clips.",
-        "Thresholds and calibration come from clips of these held-out sources:",
+        f"clips of {seen} and on pseudo-fakes forged from their bona fide clips.",
+        "Thresholds and calibration come from clips of these sources, by models that were not trained on them:",
         "",
         *(f"- {source}" for source in sources),
         "",
@@ -248,12 +257,12 @@ def main() -> int:
     model = load_checkpoint(args.checkpoint)
     validation = load_validation(args.windows, list(read_manifest(args.data)))
     with torch.no_grad():
-        int8_graph = quantized(model, ranges_batch(validation))
-    programs = {"joint_float": export_float(model), "joint_int8": lower_int8(int8_graph)}
-    golden = golden_vectors({"joint_float": deployable(model), "joint_int8": int8_graph})
+        graph = int8_graph(args.checkpoint, ranges_batch(validation))
+    programs = {"joint_float": export_float(model), "joint_int8": lower_int8(graph)}
+    golden = golden_vectors({"joint_float": deployable(model), "joint_int8": graph})
     errors = parity(programs, golden)
-    judge = Judge(deployable(model), int8_graph, golden_windows(validation))
-    others = judged_targets(deployable(model), int8_graph, programs, judge, args.wheel)
+    judge = Judge(deployable(model), graph, golden_windows(validation))
+    others = judged_targets(deployable(model), graph, programs, judge, args.wheel)
     scores = agreement(programs, validation)
     everything = list(read_manifest(args.data))
     if args.held_out:
@@ -261,7 +270,7 @@ def main() -> int:
     else:
         clips, hard = judged_validation(everything, args.data, programs["joint_int8"])
     calibration = calibrate(clips, args.peak_weight, hard)
-    card = make_card(model, clips, programs, errors)
+    card = make_card(model, clips, programs, errors, args.trained_on)
     write_targets(args.targets, others | {"card.md": card.encode()})
     write_bundle(args.out, programs, golden, calibration, card, args.trained_on)
     ours = {FLOAT_NAME: programs["joint_float"], INT8_NAME: programs["joint_int8"]}

@@ -24,9 +24,10 @@ from torch.export import ExportedProgram
 
 from avguard.errors import UsageError
 from avguard.train.checkpoint import load_checkpoint
+from avguard.train.graph import deployable, trace
 from avguard.train.model import JointModel
 from export.quiet import quiet
-from export.to_executorch import constant_methods, deployable, load_calibration, trace
+from export.to_executorch import constant_methods, load_calibration
 
 # Names of no work: they hand values on, or read sizes.
 PLUMBING = ("getitem", "sym_size")

@@ -31,9 +31,14 @@ def parts(checkpoint: Path, folds: Path | None, rows: list[Row]) -> dict[str, tu
     """By name: the checkpoint that judges, and the clips, which it has not seen."""
     found = {"validation": (checkpoint, [row for row in rows if part_of(row) == "validation"])}
     for number, sources in enumerate(FOLDS):
-        judge = checkpoint if folds is None else folds / f"folds-{number}-joint-0" / "checkpoint.pt"
+        judge = checkpoint if folds is None else fold_checkpoint(folds, number)
         found[f"fold{number}"] = (judge, [row for row in rows if row.source in sources and row.split == "test"])
     return found
+
+
+def fold_checkpoint(runs: Path, number: int) -> Path:
+    """What the run without half ``number`` of the test split ended with."""
+    return runs / f"folds-{number}-joint-0" / "checkpoint.pt"
 
 
 def judge(checkpoint: Path, rows: list[Row], data: Path, workers: int) -> dict[str, dict[str, dict[str, list[float]]]]:

@@ -16,8 +16,9 @@ from torch.export import export
 
 from avguard.errors import UsageError
 from avguard.spec import load_spec
+from avguard.train.graph import deployable
 from avguard.train.model import JointModel
-from export.to_executorch import deployable, lower_methods
+from export.to_executorch import lower_methods
 
 SPEC = load_spec()
 HALF = SPEC.window.stride_frames

@@ -25,11 +25,13 @@ from avguard.models import default_path
 from avguard.models.artefacts import FORMAT, NAME, problems_of
 from avguard.spec import load_spec
 from avguard.train.checkpoint import load_checkpoint
+from avguard.train.graph import deployable
+from avguard.train.quantize import int8_graph
 from export.faces import face_targets
 from export.interface import Interface, joint_interface
 from export.parity import Judge, as_windows, of_onnx, of_package, table
 from export.to_coreml import export_joint_coreml, in_folder
-from export.to_executorch import deployable, load_calibration, quantized
+from export.to_executorch import load_calibration
 from export.to_onnx import export_joint_onnx
 from export.versions import LICENCES, MODEL_ID
 
@@ -117,7 +119,7 @@ def main() -> int:
     ranges, golden = (batch, load_calibration(args.golden)[0]) if args.golden else _divided(batch)
     model = load_checkpoint(args.checkpoint)
     with torch.no_grad():
-        graph = quantized(model, [ranges])
+        graph = int8_graph(args.checkpoint, [ranges])
     judge = Judge(deployable(model), graph, as_windows(golden))
     files = joint_targets(deployable(model), graph, joint_interface(MODEL_ID, **LICENCES), judge)
     if args.wheel:

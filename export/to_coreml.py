@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CoreML packages (``.mlpackage``, iOS 17 or later, one window a call): float32, float16, or int8 (W8A8).
 
-The int8 form comes from the graph that the int8 .pte comes from (``to_executorch.quantized``). A package is a folder;
+The int8 form comes from the graph that the int8 .pte comes from (``avguard.train.quantize``). A package is a folder;
 here it is a dictionary of its files, to be compared and hashed whole: the same program gives the same bytes.
 """
 
@@ -20,9 +20,9 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from avguard.errors import ModelError
+from avguard.train.graph import trace
 from export.interface import Interface
 from export.quiet import quiet
-from export.to_executorch import trace
 
 MODEL_FILE = "Data/com.apple.CoreML/model.mlmodel"
 WEIGHTS_FILE = "Data/com.apple.CoreML/weights/weight.bin"

@@ -17,32 +17,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-    XNNPACKQuantizer,
-    get_symmetric_quantization_config,
-)
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram, export
-from torch.fx import Node
-from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torch.export import ExportedProgram
 
 from avguard.errors import ModelError, UsageError
 from avguard.spec import load_spec
 from avguard.train.checkpoint import load_checkpoint
-from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
+from avguard.train.graph import deployable, trace
+from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel
+from avguard.train.quantize import quantized
 from export.compact import compact
 
 FLOAT_NAME = "joint_fp32.pte"
 INT8_NAME = "joint_int8.pte"
-MAX_BATCH = 64
-
-
-def deployable(model: JointModel) -> JointModel:
-    """A copy for export: CPU, float32, eval, plain memory format (a strided weight would be baked into the program)."""
-    copy = JointModel(**model.config)
-    copy.load_state_dict({k: v.detach().cpu() for k, v in model.state_dict().items()})
-    return copy.eval()
 
 
 def constant_methods() -> dict[str, str]:
@@ -86,52 +74,10 @@ def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:
     return bytes(edge.to_executorch().buffer)
 
 
-def trace(module: nn.Module, *, any_batch: bool = False) -> ExportedProgram:
-    """The joint model, or a graph from ``quantized``, for one window; with ``any_batch`` for 1 to MAX_BATCH windows."""
-    # Of a batch of one torch.export would conclude that it is always one.
-    example = random_inputs(2 if any_batch else 1, torch.Generator().manual_seed(0))
-    shapes = tuple({0: Dim("batch", min=1, max=MAX_BATCH)} for _ in example) if any_batch else None
-    return export(module, example, dynamic_shapes=shapes, strict=False)
-
-
 def export_float(model: JointModel) -> bytes:
     """The float32 program as bytes; the same model gives the same bytes. Raises ModelError (see ``lower``)."""
     with torch.no_grad():
         return lower(trace(deployable(model)))
-
-
-# Left in float inside the same delegate: the trunks' first layers pass ranges that eight bits per tensor cannot hold.
-# Quantized too they cost 0.04 AUC over the heads on validation, without them a few hundredths of a logit's deviation.
-FLOAT_PARTS = tuple(f"{trunk}.{part}" for trunk in ("video.face.trunk", "audio.trunk") for part in ("stem", "stages.0"))
-
-
-def _is_quantized(node: Node) -> bool:
-    stack = node.meta.get("nn_module_stack") or {}
-    path = str(next(reversed(stack.values()))[0]).replace("L['self'].", "") if stack else ""
-    return not any(path == part or path.startswith(f"{part}.") for part in FLOAT_PARTS)
-
-
-def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> nn.Module:
-    """Static int8 graph (fake quantised, torch, any batch) but for FLOAT_PARTS: the one that every artefact comes from.
-
-    Weights per channel, activations per tensor.
-
-    ``calibration_batches``: tuples in the order of ``INPUT_SHAPES``, float32, any batch size; ranges of activations
-    come from them, so they must look like production data, missing modalities included.
-    Raises UsageError when there is no calibration window.
-    """
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-    quantizer.set_filter_function(_is_quantized)
-    prepared = prepare_pt2e(trace(deployable(model), any_batch=True).module(check_guards=False), quantizer)
-    seen = 0
-    for batch in calibration_batches:
-        for i in range(len(batch[0])):
-            prepared(*(x[i : i + 1].contiguous() for x in batch))
-            seen += 1
-    if not seen:
-        raise UsageError("int8 export needs at least one calibration window")
-    converted: nn.Module = convert_pt2e(prepared)
-    return converted
 
 
 def lower_int8(graph: nn.Module) -> bytes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX for onnxruntime and onnxruntime-web: opset OPSET, any batch, named inputs and outputs, float or int8 QDQ.
 
-The int8 form comes from the very graph that the int8 .pte comes from (``to_executorch.quantized``): same weights, same
+The int8 form comes from the very graph that the int8 .pte comes from (``avguard.train.quantize``): same weights, same
 scales, same layers left in float. It needs no session option: see ``qdq`` for why it is right without VNNI too.
 """
 
@@ -14,10 +14,10 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from avguard.errors import ModelError
+from avguard.train.graph import trace
 from export.interface import Interface
 from export.qdq import drop_unused, make_portable
 from export.quiet import quiet
-from export.to_executorch import trace
 
 # The newest that onnxruntime-web and the mobile packages of onnxruntime have run since 1.17.
 OPSET = 20

@@ -9,10 +9,6 @@ are stored as int16 with a scale per output channel, which moves its logits by l
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,13 +17,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
-from avguard.errors import ModelError
-from avguard.models import default_path
 from avguard.train.checkpoint import load_checkpoint
+from avguard.train.graph import deployable
 from export.faces import SOURCES, build_port, interface_of, pictures
+from export.host_bundle import write_bundle
 from export.interface import joint_interface
 from export.quiet import quiet
-from export.to_executorch import deployable
 from export.to_onnx import export_joint_onnx, export_onnx
 from export.versions import MODEL_ID
 
@@ -101,17 +96,6 @@ def models(checkpoint: Path, wheel: Path) -> dict[str, bytes]:
     return files
 
 
-def manifest_of(files: dict[str, bytes]) -> bytes:
-    """The default bundle's manifest with these files in place of its own. Raises ModelError for another model."""
-    raw = json.loads((default_path() / "manifest.json").read_text(encoding="utf-8"))
-    if raw["id"] != MODEL_ID:
-        raise ModelError(f"the default bundle is {raw['id']}, the checkpoint {MODEL_ID}; run make bundle first")
-    raw["runtime"] = RUNTIME
-    raw["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    raw["programs"] = {role: f"{role}.onnx" for role in ("face_detector", "face_mesh", "joint_float")}
-    return (json.dumps(raw, sort_keys=True) + "\n").encode()
-
-
 def main() -> int:
     """Write the bundle."""
     parser = argparse.ArgumentParser(prog="python -m export.web", description=__doc__)
@@ -120,13 +104,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     files = models(args.checkpoint, args.wheel)
-    files["self_test.json"] = (default_path() / "self_test.json").read_bytes()
-    files["NOTICE.md"] = (default_path() / "NOTICE.md").read_bytes()
-    shutil.rmtree(args.out, ignore_errors=True)
-    args.out.mkdir(parents=True)
-    for name, data in (files | {"manifest.json": manifest_of(files)}).items():
-        (args.out / name).write_bytes(data)
-        sys.stdout.write(f"{name} {len(data)} bytes\n")
+    write_bundle(args.out, files, RUNTIME, {name.removesuffix(".onnx"): name for name in sorted(files)})
     return 0
 
 

@@ -337,6 +337,7 @@ def test_progress_is_told(checker: Checker, clip: Path) -> None:
     assert max(done for _, done, _ in calls) == pytest.approx(2.6, abs=0.1)
 
 
+@pytest.mark.wall_clock
 def test_cancelling_is_quick_and_clean(checker: Checker, clip: Path) -> None:
     before = children()
     told_s: list[float] = []

@@ -26,12 +26,16 @@ VIDEO, AUDIO, SYNC, DESYNC = range(4)
 
 @dataclass(frozen=True)
 class Batch:
-    """Model inputs and labels. ``window``: (N, 4), ``steps``: (N, 4, 12), ``in_sync``: (N,) bona fide pairs."""
+    """Model inputs and labels. ``window``: (N, 4), ``steps``: (N, 4, 12), ``in_sync``: (N,) bona fide pairs.
+
+    ``clean``: the inputs before styles were mixed and parts hidden, for a teacher; empty without one.
+    """
 
     inputs: tuple[NDArray[np.float32], ...]
     window: NDArray[np.float32]
     steps: NDArray[np.float32]
     in_sync: NDArray[np.bool_]
+    clean: tuple[NDArray[np.float32], ...] = ()
 
 
 # Shares of draws; a forged draw brings its original along, so that what tells them apart is the forgery alone.
@@ -105,8 +109,13 @@ class Sampler:
         sources: dict[str, str],
         kinds: dict[str, str],
         wanted: Callable[[str, str], bool] = lambda *_: True,
+        taught: bool = False,
     ) -> None:
-        """``sources`` and ``kinds``: by clip. ``wanted``: of a clip and a forge family, whether to draw the window."""
+        """``sources`` and ``kinds``: by clip. ``wanted``: of a clip and a forge family, whether to draw the window.
+
+        ``taught``: batches bring their ``clean`` inputs along.
+        """
+        self.taught = taught
         self.video, self.audio, self.sources, self.kinds, self.wanted = video, audio, sources, kinds, wanted
         self.reindex()
 
@@ -232,9 +241,10 @@ class Sampler:
             window[i, heads], steps[i, heads], in_sync[i] = NAN, NAN, False
             (audios if mute else videos)[i] = -1
         inputs = self.pack(self.video, self.audio, videos, audios)
+        clean = tuple(x.copy() for x in inputs) if self.taught else ()
         mix_band_styles(inputs[3], inputs[4], rng)
         hide(inputs, rng)
-        return Batch(inputs, window, steps, in_sync)
+        return Batch(inputs, window, steps, in_sync, clean)
 
     def _label(self, i: int, video: int, audio: int, kind: str, window: NDArray, steps: NDArray) -> None:
         if video >= 0:

@@ -29,7 +29,9 @@ from avguard.train.families import family_of
 from avguard.train.losses import alignment_loss, masked_bce
 from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.precision import Precision
+from avguard.train.splits import part_of
 from avguard.train.store import Pool
+from avguard.train.teacher import Teacher
 from avguard.train.team import join, random_state, set_random_state
 from avguard.train.validation import load_validation
 
@@ -66,7 +68,10 @@ class Settings:
     hold_out: str = ""  # a family of generators that training must not see
     without: str = ""  # families of the forge to do without, joined by commas
     without_sources: str = ""  # source repositories that training must not see, joined by commas
+    without_parts: str = ""  # of train, validation and test, those that training must not see, joined by commas
     freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
+    teachers: str = ""  # checkpoints whose mean the model learns from beside the labels, joined by commas
+    teacher_weight: float = 1.0
     start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
 
@@ -101,14 +106,16 @@ def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) 
     names = {Path(r.path).stem: r for r in rows}
     sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
     away = set(settings.without_sources.split(",")) - {""}
-    hidden = {n for n, r in names.items() if r.source in away}
+    parts = set(settings.without_parts.split(",")) - {""}
+    hidden = {n for n, r in names.items() if r.source in away or part_of(r) in parts}
     hidden |= {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
     forgeries = tuple(part for part in settings.without.split(",") if part)
 
     def wanted(clip: str, family: str) -> bool:
         return clip not in hidden and not (family and family.removeprefix("partial_").startswith(forgeries))
 
-    return Sampler(video, audio, sources, {n: r.kind for n, r in names.items()}, wanted)
+    kinds = {n: r.kind for n, r in names.items()}
+    return Sampler(video, audio, sources, kinds, wanted, taught=bool(settings.teachers))
 
 
 class Trainer:
@@ -159,6 +166,8 @@ class Trainer:
             # Random states belong on the CPU, wherever they were saved.
             self._restore(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
         self.net = self.team.wrap(self.model)
+        paths = [Path(part) for part in settings.teachers.split(",") if part]
+        self.teacher = Teacher(paths, self.device) if paths else None
 
     def _seed(self) -> None:
         """Random numbers of this process's own; the first one has those of a process alone."""
@@ -221,6 +230,9 @@ class Trainer:
         total = (
             losses["window"] + settings.steps_weight * losses["steps"] + settings.alignment_weight * losses["alignment"]
         )
+        if self.teacher is not None:
+            losses["teacher"] = self.teacher.loss((window, steps, embed_video, embed_audio), batch.clean)
+            total = total + settings.teacher_weight * losses["teacher"]
         self.precision.step(total, self.optimizer, self.model.parameters())
         self.ema.update(self.model)
         self.step += 1

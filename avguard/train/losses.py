@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of the joint model: masked binary cross-entropy over heads, and contrastive alignment of lips and voice."""
+"""Losses of the joint model: masked binary cross-entropy over heads, contrastive alignment of lips and voice, and what
+a teacher says.
+"""
 
 from __future__ import annotations
 
@@ -74,3 +76,26 @@ def alignment_loss(
     target = torch.arange(len(chosen), device=similarity.device)
     forward = functional.cross_entropy(similarity, target)
     return 0.5 * (forward + functional.cross_entropy(similarity.T, target))
+
+
+def distillation_loss(
+    outputs: tuple[Tensor, ...], taught: tuple[Tensor, ...], judged: Tensor, *, features: float = 0.5
+) -> Tensor:
+    """How far a student is from its teacher: logits as probabilities, and the directions of the embeddings; a scalar.
+
+    ``outputs``, ``taught``: logits_window (N, 4), logits_steps (N, 4, 12), embed_video and embed_audio (N, E, 1, T).
+    ``judged``: bool (N, 2), picture and sound that the teacher had; the two sync heads need both. ``features`` weighs
+    the embeddings. After Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1: with
+    two classes there is no dark knowledge that a higher one would show.
+    """
+    video, audio = judged.unbind(1)
+    heads = torch.stack([video, audio, video & audio, video & audio], 1)
+    nan = torch.tensor(float("nan"), device=heads.device)
+    window = torch.where(heads, taught[0].sigmoid(), nan)
+    steps = torch.where(heads[:, :, None], taught[1].sigmoid(), nan)
+    loss = masked_bce(outputs[0], window) + 0.5 * masked_bce(outputs[1], steps)
+    for side, own, other in ((video, outputs[2], taught[2]), (audio, outputs[3], taught[3])):
+        if side.any():
+            likeness = functional.cosine_similarity(own[side].float(), other[side].float(), dim=1)
+            loss = loss + features * 0.5 * (1 - likeness.mean())
+    return loss

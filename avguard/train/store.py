@@ -8,6 +8,8 @@ byte, sound and motion as float16.
 from __future__ import annotations
 
 import os
+import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,8 @@ PIXEL_SCALE, PIXEL_MEAN = SPEC.video.pixel_scale, SPEC.video.pixel_mean
 DIFFERENCE = SPEC.video.difference_scale
 
 Columns = dict[str, NDArray]
+# Where a zip member's local header says how long its name and its extra field are (APPNOTE.TXT 4.3.7).
+_NAME_LENGTH = 26
 
 
 def encode_video(windows: Sequence[VideoWindow]) -> Columns:
@@ -78,8 +82,29 @@ def write_shard(folder: Path, name: str, columns: Columns) -> None:
     aside.rename(folder / f"{name}.npz")
 
 
+def map_shard(path: Path) -> Columns:
+    """Columns of a shard as read-only maps of the file: what several runs read at once is in memory once.
+
+    ``np.savez`` stores members as they are, so each is an ``.npy`` file at some offset.
+    """
+    columns: Columns = {}
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, fortran, kind = read(stream)
+                header = stream.tell()
+            file.seek(member.header_offset + _NAME_LENGTH)
+            name, extra = struct.unpack("<HH", file.read(4))
+            start = member.header_offset + _NAME_LENGTH + 4 + name + extra + header
+            order = "F" if fortran else "C"
+            columns[member.filename.removesuffix(".npy")] = np.memmap(path, kind, "r", start, shape, order)
+    return columns
+
+
 class Pool:
-    """All shards of one kind in memory; the oldest go when there are more than ``limit`` windows."""
+    """All shards of one kind, mapped; the oldest go when there are more than ``limit`` windows."""
 
     def __init__(self, folder: Path, limit: int = 1_000_000) -> None:
         self.folder, self.limit = folder, limit
@@ -94,8 +119,7 @@ class Pool:
         for path in fresh:
             if path.name in self._loaded:
                 continue
-            with np.load(path, allow_pickle=False) as shard:
-                self._parts.append({key: shard[key] for key in shard.files})
+            self._parts.append(map_shard(path))
             self._loaded.add(path.name)
             added += len(self._parts[-1]["start"])
         while sum(len(part["start"]) for part in self._parts) > self.limit and len(self._parts) > 1:

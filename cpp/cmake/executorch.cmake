@@ -39,4 +39,7 @@ set(CMAKE_LINK_LIBRARY_USING_AVG_KEEP_SUPPORTED TRUE)
 
 file(GLOB AVG_EXECUTORCH_LICENSE "${AVG_EXECUTORCH_DIR}/LICENSE.executorch"
      "${AVG_EXECUTORCH_DIR}/../executorch-*.dist-info/licenses/LICENSE")
-list(GET AVG_EXECUTORCH_LICENSE 0 AVG_EXECUTORCH_LICENSE)
+# A build from source (mobile_demo/android) has its licence in its own sources.
+if(AVG_EXECUTORCH_LICENSE)
+  list(GET AVG_EXECUTORCH_LICENSE 0 AVG_EXECUTORCH_LICENSE)
+endif()

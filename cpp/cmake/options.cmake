@@ -19,7 +19,7 @@ endif()
 
 if(AVG_SANITIZE)
   target_compile_options(avg_options INTERFACE
-    -fsanitize=${AVG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=${AVG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g -D_GLIBCXX_ASSERTIONS)
   target_link_options(avg_options INTERFACE -fsanitize=${AVG_SANITIZE})
 elseif(AVG_LTO AND CMAKE_BUILD_TYPE STREQUAL "Release")
   include(CheckIPOSupported)

@@ -28,7 +28,8 @@ def torch_models(checkpoint: Path, inputs: list[NDArray[np.float32]]) -> tuple[n
     import torch
 
     from avguard.train.checkpoint import load_checkpoint
-    from export.to_executorch import deployable, quantized
+    from avguard.train.graph import deployable
+    from avguard.train.quantize import quantized
 
     torch.set_num_threads(1)
     model = load_checkpoint(checkpoint)

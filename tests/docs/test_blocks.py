@@ -18,16 +18,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
+from tests.native.conftest import alone
+
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    path for folder in (".", "avguard/scan", "cpp", "export", "mobile_demo") for path in (ROOT / folder).glob("*.md")
-)
+FOLDERS = (".", "avguard/scan", "cpp", "export", "mobile_demo", "mobile_demo/*")
+PAGES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md"))
 SHELL = {"sh", "bash", "shell"}
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<text>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not-run: (?P<reason>.+?) -->\s*\Z")
@@ -137,14 +139,16 @@ def folder(block: Block, tmp_path: Path, native_folder: Path, demo_clip: Path) -
 def test_block_runs(block: Block, folder: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = [sys.executable, "-c", block.text] if block.language == "python" else ["bash", "-c", script(block.text)]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | {"PATH": path, "AVGUARD": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    # Those of cpp/ build where tests/native does.
+    with alone() if block.where.startswith("cpp/") else nullcontext():
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | {"PATH": path, "AVGUARD": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
     assert done.returncode == 0, f"{block.where}\n{done.stdout}\n{done.stderr}"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer, get_symmetric_quantization_config
 from executorch.exir import to_edge_transform_and_lower
 from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
@@ -15,7 +16,7 @@ from avguard import _core
 from avguard.errors import ModelError
 from avguard.models import default_path, open_bundle
 from export.compact import compact
-from export.to_executorch import XNNPACKQuantizer, constant_methods, get_symmetric_quantization_config
+from export.to_executorch import constant_methods
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),

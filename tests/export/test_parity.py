@@ -15,8 +15,8 @@ from avguard.media import open_media
 from avguard.models import Bundle, open_bundle
 from avguard.train.cache import extract_clip
 from avguard.train.checkpoint import load_checkpoint
+from avguard.train.graph import deployable
 from avguard.train.windows import load_clip, plain_video, sound_windows, window_starts
-from export.to_executorch import deployable
 
 CHECKPOINT = Path(__file__).resolve().parents[2] / "export/checkpoints/joint.pt"
 

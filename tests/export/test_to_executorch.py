@@ -19,6 +19,7 @@ from avguard.errors import ModelError, UsageError
 from avguard.spec import load_spec
 from avguard.train.checkpoint import load_checkpoint
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
+from avguard.train.quantize import quantized
 from export.to_executorch import (
     FLOAT_NAME,
     INT8_NAME,
@@ -27,7 +28,6 @@ from export.to_executorch import (
     export_int8_ptq,
     load_calibration,
     main,
-    quantized,
 )
 
 # Deprecations inside the toolchain, whose modules the project-wide filters do not name.

@@ -58,6 +58,7 @@ def drain(reader: MediaReader) -> None:
         pass
 
 
+@pytest.mark.wall_clock
 @pytest.mark.parametrize("name", KILLERS)
 def test_killers_become_errors(clip: Path, name: str) -> None:
     kind, words = KILLERS[name]

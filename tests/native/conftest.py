@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +43,23 @@ def build(source: Path, folder: Path, *options: str) -> Path:
     return folder
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process of the suite at a time: they build in the same folders, and Ninja does not lock them."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def sdk() -> Sdk:
     """The installed SDK, cpp/tests/consumer and cpp/examples/camera."""
+    with alone():
+        return installed()
+
+
+def installed() -> Sdk:
     options = [f"-DPython_EXECUTABLE={sys.executable}", "-DAVG_PYTHON=OFF", "-DAVG_SDK=ON"]
     options.append("-DCMAKE_INSTALL_LIBDIR=lib")
     folder = build(ROOT / "cpp", BUILD / "sdk", *options)

@@ -54,6 +54,18 @@ def folders(tmp_path: Path) -> Folders:
     return data, store, tmp_path / "run"
 
 
+def test_a_teacher_is_listened_to(folders: Folders, tmp_path: Path) -> None:
+    data, store, run = folders
+    Trainer(TINY, data, store, run).run()
+    taught = Trainer(replace(TINY, teachers=str(run / "checkpoint.pt")), data, store, tmp_path / "taught")
+    with Ahead(taught.sampler, 4, taught.rng) as taught.ahead:
+        batch = taught.ahead.take()
+        losses = taught._train_step(batch)
+    assert losses["teacher"] > 0
+    # It sees what the student sees before parts are hidden.
+    assert any((clean != seen).any() for clean, seen in zip(batch.clean, batch.inputs, strict=True))
+
+
 def saved(run: Path) -> dict[str, Any]:
     checkpoint: dict[str, Any] = torch.load(run / "checkpoint.pt", weights_only=True)
     return checkpoint

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masked cross-entropy and contrastive alignment: values by hand, masks, and safety with nothing to learn from."""
+"""Masked cross-entropy, alignment and distillation: values by hand, masks, safety with nothing to learn from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from avguard.errors import UsageError
-from avguard.train.losses import alignment_loss, masked_bce
+from avguard.train.losses import alignment_loss, distillation_loss, masked_bce
 
 NAN = float("nan")
 
@@ -142,3 +142,31 @@ def test_bad_flags_are_refused() -> None:
             alignment_loss(video, video, bad)
     with pytest.raises(UsageError):
         alignment_loss(video, video[:, :, 0], torch.ones(2, dtype=torch.bool))
+
+
+def answers(n: int, seed: int) -> tuple[Tensor, ...]:
+    draw = torch.Generator().manual_seed(seed)
+    shapes = ((n, 4), (n, 4, 12), (n, 8, 1, 12), (n, 8, 1, 12))
+    return tuple(torch.randn(shape, generator=draw, requires_grad=True) for shape in shapes)
+
+
+def test_a_student_that_answers_as_its_teacher_cannot_do_better() -> None:
+    taught = tuple(a.detach() for a in answers(3, 0))
+    judged = torch.ones(3, 2, dtype=torch.bool)
+    best = float(distillation_loss(taught, taught, judged))
+    assert all(float(distillation_loss(answers(3, seed), taught, judged).detach()) > best for seed in (1, 2, 3))
+
+
+def test_a_teacher_without_sound_says_nothing_of_it() -> None:
+    outputs, taught = answers(2, 1), answers(2, 2)
+    distillation_loss(outputs, taught, torch.tensor([[True, False], [True, False]])).backward()
+    window, steps, video, voice = (output.grad for output in outputs)
+    assert window is not None
+    assert steps is not None
+    assert video is not None
+    assert window[:, 0].all()
+    assert steps[:, 0].all()
+    assert not window[:, 1:].any()
+    assert not steps[:, 1:].any()
+    assert video.any()
+    assert voice is None

@@ -40,6 +40,7 @@ def going_on(settings: Settings, start: str) -> Settings:
 def plan(base: Settings, seeds: int = 3, start: str = "") -> list[Experiment]:
     """All experiments: ``claims`` (joint against apart), ``unseen`` (a family left out), ``ablations``, ``folds``.
 
+    All but the folds see neither the validation sources nor the test split, whatever the store was made of.
     ``folds`` go on from the checkpoint ``start`` on a store made of everything, each without its half of the test split
     and without the validation sources: something must be left to choose a mean of their weights by.
     """
@@ -49,16 +50,17 @@ def plan(base: Settings, seeds: int = 3, start: str = "") -> list[Experiment]:
         name = f"{group}-{label}-{kind}-{settings.seed}"
         made.append(Experiment(name, group, kind, replace(settings, streams=KINDS[kind])))
 
+    apart = replace(base, without_parts="validation,test")
     for seed in range(seeds):
         for kind in KINDS:
-            add("claims", "all", kind, replace(base, seed=seed))
+            add("claims", "all", kind, replace(apart, seed=seed))
     for family in FAMILIES:
         for kind in KINDS:
-            add("unseen", family, kind, replace(base, hold_out=family))
-    add("ablations", "no_alignment", "joint", replace(base, alignment_weight=0.0))
-    add("ablations", "no_steps", "joint", replace(base, steps_weight=0.0))
+            add("unseen", family, kind, replace(apart, hold_out=family))
+    add("ablations", "no_alignment", "joint", replace(apart, alignment_weight=0.0))
+    add("ablations", "no_steps", "joint", replace(apart, steps_weight=0.0))
     for label, families in FORGERIES.items():
-        add("ablations", f"no_{label}", "joint", replace(base, without=families))
+        add("ablations", f"no_{label}", "joint", replace(apart, without=families))
     for number, sources in enumerate(FOLDS):
         away = ",".join(sorted(sources | VALIDATION_SOURCES))
         add("folds", str(number), "joint", going_on(replace(base, without_sources=away), start))

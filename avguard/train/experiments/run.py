@@ -2,8 +2,9 @@
 """Runs one experiment after the other; each ends in one JSON file, and one that is there is not run again.
 
 A result holds the mean window logit of every clip by head, so that any table can be made from it later: of the
-held-out sources (``validation``) and, as they are, of the training clips whose generators were left out (``unseen``),
-or of all clips whose sources were (``left_out``; ``before``: the same by the checkpoint that the run went on from).
+held-out sources (``validation``) and, as they are, of the test split where training did not see it (``test``), of the
+training clips whose generators were left out (``unseen``), or of all clips whose sources were (``left_out``;
+``before``: the same by the checkpoint that the run went on from).
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def measure(experiment: Experiment, trainer: Trainer, data: Path, store: Path) -
     """The result of a finished run."""
     rows = list(read_manifest(data))
     clips = {"validation": clip_logits(trainer.validation, trainer)}
+    if "test" in experiment.settings.without_parts.split(","):
+        test = load_windows(store / NATURAL, rows).only({n for n, row in by_clip(rows).items() if row.split == "test"})
+        clips["test"] = clip_logits(test, trainer) if test.pairs else {}
     if experiment.settings.hold_out:
         natural = load_windows(store / NATURAL, rows)
         left_out = {

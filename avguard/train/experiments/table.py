@@ -13,6 +13,7 @@ import numpy as np
 
 from avguard.evaluate.manifest import Row
 from avguard.evaluate.metrics import auc
+from avguard.train.experiments.plan import KINDS
 from avguard.train.experiments.run import by_clip
 
 Result = dict[str, Any]
@@ -85,17 +86,21 @@ COLUMNS = (
 
 
 def claims_table(results: Sequence[Result], rows: Sequence[Row]) -> str:
-    """Joint against trained apart, on the held-out sources, mean over seeds."""
-    lines = ["| heads | joint | trained apart | difference | seeds |", "|---|---|---|---|---|"]
+    """Joint against trained apart, on the held-out sources and on the test split: mean and range over seeds."""
+    lines = ["| clips | heads | joint | trained apart | difference | seeds |", "|---|---|---|---|---|---|"]
     seeds = _by_seed([r for r in results if r["group"] == "claims"])
-    for column, truth, joint_head, apart_head in COLUMNS:
-        pairs = []
-        for kinds in seeds.values():
-            if set(kinds) == {"joint", "video", "audio"}:
-                pairs.append(_compare(kinds, "validation", truth, joint_head, apart_head, by_clip(rows)))
-        if pairs:
-            joint, apart = np.mean([p[0] for p in pairs]), np.mean([p[1] for p in pairs])
-            lines.append(f"| {column} | {joint:.3f} | {apart:.3f} | {joint - apart:+.3f} | {len(pairs)} |")
+    whole = [kinds for kinds in seeds.values() if set(kinds) == set(KINDS)]
+    for part in ("validation", "test"):
+        for column, truth, joint_head, apart_head in COLUMNS:
+            pairs = [_compare(kinds, part, truth, joint_head, apart_head, by_clip(rows)) for kinds in whole]
+            pairs = [pair for pair in pairs if not np.isnan(pair).any()]
+            if pairs:
+                joint, apart = np.array(pairs).T
+                gap = joint - apart
+                lines.append(
+                    f"| {part} | {column} | {joint.mean():.3f} | {apart.mean():.3f} | {gap.mean():+.3f} "
+                    f"({gap.min():+.3f} to {gap.max():+.3f}) | {len(pairs)} |"
+                )
     return "\n".join(lines)
 
 
@@ -109,7 +114,7 @@ def unseen_table(results: Sequence[Result], rows: Sequence[Row]) -> str:
             families[result["settings"]["hold_out"]][result["kind"]] = result
     clips = by_clip(rows)
     for family, kinds in families.items():
-        if set(kinds) != {"joint", "video", "audio"}:
+        if set(kinds) != set(KINDS):
             continue
         mixed = {kind: _against_real(result, clips) for kind, result in kinds.items()}
         cells = []

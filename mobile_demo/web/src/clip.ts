@@ -3,12 +3,11 @@
 import { ALL_FORMATS, AudioSampleSink, BlobSource, Input, VideoSampleSink, type AudioSample, type VideoSample } from "mediabunny";
 
 import type { Core, Event, Face } from "./core";
+import { MATRIX, framed } from "./frame";
 
 export interface Progress { done_s: number; total_s: number; events: Event[]; faces: Face[] }
 
-const MATRIX: Record<string, number> = { smpte170m: 0, bt470bg: 0, bt709: 1, "bt2020-ncl": 2 };
 const HD_HEIGHT_PX = 720;
-const FORMAT: Record<string, number> = { I420: 0, NV12: 1, RGBA: 5, BGRA: 4 };
 
 /** Judges a file; answers the verdict's JSON. Throws an Error whose message is for people. */
 export async function checkClip(core: Core, file: Blob, report: (progress: Progress) => void): Promise<string> {
@@ -54,15 +53,13 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
 }
 
 async function pushFrame(core: Core, sample: VideoSample, space: VideoColorSpaceInit): Promise<void> {
-  const known = sample.format === "I420" || sample.format === "NV12";
-  const options = known ? {} : { format: "RGBA" as const };
-  const size = sample.allocationSize(options);
+  const { format, size, options } = framed(sample.format, (wanted) => sample.allocationSize(wanted));
   const layout = await sample.copyTo(core.room(size), options);
   const rect = sample.visibleRect;
   const custom = Math.min(rect.width, rect.height) >= HD_HEIGHT_PX ? 1 : 0;
   core.frame({
     t_us: Math.round(sample.timestamp * 1e6),
-    format: FORMAT[known ? sample.format! : "RGBA"],
+    format,
     matrix: MATRIX[space.matrix ?? ""] ?? custom,
     full_range: space.fullRange === true,
     rotation: sample.rotation,

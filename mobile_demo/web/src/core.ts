@@ -19,7 +19,7 @@ export class Core {
   private buffer = 0;
   private capacity = 0;
 
-  private constructor(private readonly door: Door) {}
+  private constructor(private readonly door: Door, private readonly engine: Engine) {}
 
   /** Opens the bundle's files. Throws what the core says is wrong with it. */
   static async open(wasm: ArrayBuffer, ortWasm: ArrayBuffer, files: Map<string, ArrayBuffer>): Promise<Core> {
@@ -33,7 +33,7 @@ export class Core {
     });
     const door = (box.door = instance.exports as unknown as Door);
     door._initialize?.();
-    const core = new Core(door);
+    const core = new Core(door, engine);
     for (const [name, data] of files) door.door_file(core.string(name), core.bytes(new Uint8Array(data)), data.byteLength);
     const status = door.door_model(core.string("onnxruntime-web"), core.string("1.30.0"));
     if (status !== 0) throw new Error(text(memory().buffer, door.door_message()));
@@ -87,6 +87,13 @@ export class Core {
     return { left, top, right, bottom, t_us };
   }
 
+  /** Adds a sentence to the verdict's warnings. */
+  warn(sentence: string): void {
+    const at = this.string(sentence);
+    this.check(this.door.door_warn(at));
+    this.door.door_give(at);
+  }
+
   finish(): string {
     this.check(this.door.door_finish());
     const at = this.door.door_json();
@@ -95,8 +102,9 @@ export class Core {
     return json;
   }
 
-  get memoryBytes(): number {
-    return this.door.memory.buffer.byteLength;
+  /** WebAssembly memory of the core and of onnxruntime-web. */
+  get memoryBytes(): { core: number; engine: number } {
+    return { core: this.door.memory.buffer.byteLength, engine: this.engine.memoryBytes };
   }
 
   private row(count: number): number[] {

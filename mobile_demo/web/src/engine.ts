@@ -42,6 +42,10 @@ export class Engine {
     return 0;
   }
 
+  get memoryBytes(): number {
+    return this.ort.HEAPU8.buffer.byteLength;
+  }
+
   private open(program: Uint8Array): number {
     const data = this.ort._malloc(program.length);
     this.ort.HEAPU8.set(program, data);

@@ -2,38 +2,31 @@
 // The screen. All judging is in worker.ts.
 import type { Progress } from "./clip";
 import type { Face } from "./core";
+import { play } from "./element";
+import { type Live, refusal, watch } from "./live";
+import { Port } from "./port";
+import { draw, scrub } from "./timeline";
+import { LABELS, type Verdict, coverage, reasons, stretch } from "./words";
 
-interface Verdict {
-  label: "real" | "fake" | "inconclusive";
-  score: Record<string, number | null>;
-  reasons: string[];
-  segments: { start_s: number; end_s: number; modality: string; score: number }[];
-  quality: Record<string, unknown>;
-  warnings?: string[];
-}
-type Said = { ready?: true; progress?: Progress; verdict?: string; error?: string };
+type Said = { ready?: true; progress?: Progress; verdict?: string; memory?: object; error?: string; took?: true };
 
-const WORDS = {
-  real: ["No sign of manipulation", "This model found none. That is evidence, not proof."],
-  fake: ["Likely manipulated", "This says what the picture or sound look like, not who made it or why."],
-  inconclusive: ["Cannot tell", "There was too little to judge, or the signs contradict each other."],
-};
-const REASONS: Record<string, string> = {
-  no_face: "No face was seen.", face_too_small: "The face is too small.", face_too_short: "The face was seen too briefly.",
-  no_speech: "No speech was heard.", no_video: "There is no picture.", no_audio: "There is no sound.",
-  too_short: "The clip is too short.", uncertain: "The score lies between the two thresholds.",
-};
 const HEADS = ["video", "audio", "sync"];
-const NAMES: Record<string, string> = { video: "Picture", audio: "Sound", sync: "Lips and voice", desync: "Lips and voice apart" };
 const WINDOW_SCORED = 2;
+const FACE_LASTS_US = 200_000;
 
-const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
+const element = <T extends Element = HTMLElement>(id: string) => document.getElementById(id) as unknown as T;
 const player = element<HTMLVideoElement>("video");
 const stage = player.parentElement!;
+const watcher = element<HTMLButtonElement>("watch");
+const playing = element<HTMLButtonElement>("play");
 const pickers = [element<HTMLInputElement>("file"), element<HTMLInputElement>("record")];
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), player);
+let port = new Port(worker);
+let live: Live | null = null;
 let faces: Face[] = [];
 let json = "";
+let memory: object = {};
 let startedAt = 0;
 
 function say(what: string): void {
@@ -41,10 +34,10 @@ function say(what: string): void {
 }
 
 function enable(on: boolean): void {
-  for (const picker of pickers) picker.disabled = !on;
+  for (const control of [...pickers, watcher]) control.disabled = !on;
 }
 
-function items(id: string, children: Node[]): void {
+function items(id: string, children: (Node | string)[]): void {
   element(id).replaceChildren(...children.map((child) => {
     const item = document.createElement("li");
     item.append(child);
@@ -60,85 +53,166 @@ function meter(head: string, score: number | null): void {
 
 function show(progress: Progress): void {
   element<HTMLProgressElement>("progress").value = progress.total_s ? progress.done_s / progress.total_s : 0;
-  faces.push(...progress.faces);
+  if (live) faces = progress.faces.slice(-1);
+  else faces.push(...progress.faces);
   for (const event of progress.events) {
     if (event.kind === WINDOW_SCORED) HEADS.forEach((head, i) => meter(head, event.scores[i]));
   }
-  if (player.paused && progress.faces.length) player.currentTime = progress.faces.at(-1)!.t_us / 1e6;
+  if (live) drawBox();
+  else if (player.paused && progress.faces.length) player.currentTime = progress.faces.at(-1)!.t_us / 1e6;
+}
+
+function faceNow(): Face | null {
+  if (live) return faces.at(-1) ?? null;
+  const off = (face: Face) => Math.abs(face.t_us - player.currentTime * 1e6);
+  const nearest = faces.reduce<Face | null>((best, next) => (best && off(best) <= off(next) ? best : next), null);
+  return nearest && off(nearest) <= FACE_LASTS_US ? nearest : null;
 }
 
 function drawBox(): void {
   const box = element("box");
-  const t_us = player.currentTime * 1e6;
-  const face = faces.reduce<Face | null>((best, next) => (Math.abs(next.t_us - t_us) < Math.abs((best?.t_us ?? -1e9) - t_us) ? next : best), null);
-  box.hidden = !face || Math.abs(face.t_us - t_us) > 200_000 || !player.videoWidth;
+  const face = faceNow();
+  box.hidden = !face || !player.videoWidth;
   if (box.hidden || !face) return;
   const scale = Math.min(player.clientWidth / player.videoWidth, player.clientHeight / player.videoHeight);
-  const x = (player.clientWidth - player.videoWidth * scale) / 2 + face.left * scale;
+  const left = live ? player.videoWidth - face.right : face.left; // the camera is shown as a mirror
+  const x = (player.clientWidth - player.videoWidth * scale) / 2 + left * scale;
   const y = (player.clientHeight - player.videoHeight * scale) / 2 + face.top * scale;
-  Object.assign(box.style, {
-    left: `${x}px`, top: `${y}px`, width: `${(face.right - face.left) * scale}px`, height: `${(face.bottom - face.top) * scale}px`,
-  });
-}
-
-function number(value: unknown, unit: string): string {
-  return typeof value === "number" ? `${value.toFixed(1)} ${unit}` : `none`;
+  const [width, height] = [(face.right - face.left) * scale, (face.bottom - face.top) * scale];
+  Object.assign(box.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
 }
 
 function tell(text: string): void {
   json = text;
   const verdict = JSON.parse(text) as Verdict;
-  element("verdict").hidden = false;
-  [element("label").textContent, element("meaning").textContent] = WORDS[verdict.label];
+  element("verdict").hidden = element("more").hidden = false;
+  [element("label").textContent, element("meaning").textContent] = LABELS[verdict.label];
+  element("verdict").dataset.label = verdict.label;
   HEADS.forEach((head) => meter(head, verdict.score[head]));
-  items("reasons", verdict.reasons.map((reason) => new Text(REASONS[reason] ?? reason)));
-  items("segments", verdict.segments.map((segment) => {
-    const button = document.createElement("button");
-    button.textContent = `${segment.start_s.toFixed(1)}–${segment.end_s.toFixed(1)} s: ${NAMES[segment.modality] ?? segment.modality}, ${Math.round(segment.score * 100)} %`;
-    button.onclick = () => { player.currentTime = segment.start_s; stage.scrollIntoView({ block: "nearest" }); };
-    return button;
-  }));
-  if (!verdict.segments.length) items("segments", [new Text("None.")]);
-  items("quality", [
-    new Text(`Face seen: ${number(verdict.quality.face_s, "s")}`),
-    new Text(`Speech heard: ${number(verdict.quality.speech_s, "s")}`),
-    ...(verdict.warnings ?? []).map((warning) => new Text(warning)),
-  ]);
-  say(`Done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`);
-  player.currentTime = 0;
+  items("reasons", reasons(verdict));
+  items("segments", verdict.segments.length ? verdict.segments.map(jump) : ["None."]);
+  items("quality", coverage(verdict));
+  drawTimeline(verdict);
+  say(`Done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s: ${LABELS[verdict.label][0].toLowerCase()}.`);
+  playing.hidden = stage.hidden;
+  if (!stage.hidden) player.currentTime = verdict.segments[0]?.start_s ?? 0;
+}
+
+function jump(segment: Verdict["segments"][number]): Node {
+  if (stage.hidden) return new Text(stretch(segment));
+  const button = document.createElement("button");
+  button.textContent = stretch(segment);
+  button.onclick = () => {
+    player.currentTime = segment.start_s;
+    stage.scrollIntoView({ block: "nearest" });
+  };
+  return button;
+}
+
+function drawTimeline(verdict: Verdict): void {
+  const duration_s = Math.max(verdict.quality.duration_s ?? 0, 0.1);
+  const drawn = draw(element<SVGElement>("chart"), verdict.timeline, verdict.segments, duration_s);
+  element("timeline").hidden = !drawn;
+  const slider = element<HTMLInputElement>("scrub");
+  slider.max = String(duration_s);
+  slider.hidden = stage.hidden;
+  follow();
 }
 
 worker.onmessage = ({ data }: MessageEvent<Said>) => {
+  if (data.took) return port.took();
   if (data.progress) return show(data.progress);
+  if (data.error) closeCamera();
   element("progress").hidden = true;
   enable(true);
+  memory = data.memory ?? memory;
   if (data.error) say(data.error);
   else if (data.ready) say("Ready. Works offline from now on.");
   else if (data.verdict) tell(data.verdict);
 };
 
-function check(file: File): void {
+function begin(what: string): void {
   startedAt = performance.now();
   faces = [];
+  port = new Port(worker);
   enable(false);
-  URL.revokeObjectURL(player.src);
-  player.src = URL.createObjectURL(file);
-  stage.hidden = element("progress").hidden = element("meters").hidden = false;
-  element("verdict").hidden = true;
+  for (const id of ["box", "play", "verdict", "more", "timeline"]) element(id).hidden = true;
+  stage.hidden = element("meters").hidden = false;
   HEADS.forEach((head) => meter(head, null));
-  say("Looking and listening…");
-  worker.postMessage({ file });
+  say(what);
 }
 
+function check(file: File): void {
+  begin("Looking and listening…");
+  element("progress").hidden = false;
+  URL.revokeObjectURL(player.src);
+  player.muted = false;
+  player.src = URL.createObjectURL(file);
+  if (typeof VideoDecoder !== "undefined") worker.postMessage({ file });
+  else play(file, port).catch(fail);
+}
+
+function fail(failure: unknown): void {
+  stage.hidden = element("meters").hidden = element("progress").hidden = true;
+  enable(true);
+  say(failure instanceof Error ? failure.message : String(failure));
+}
+
+async function openCamera(): Promise<void> {
+  begin("Opening the camera…");
+  player.removeAttribute("src");
+  stage.classList.add("mirror");
+  try {
+    live = await watch(player, port);
+    say("Watching. Stop after some seconds of speech.");
+    watcher.textContent = "Stop and judge";
+    watcher.classList.remove("plain");
+    watcher.disabled = false;
+  } catch (failure) {
+    closeCamera();
+    fail(new Error(refusal(failure)));
+  }
+}
+
+function closeCamera(): void {
+  live?.stop();
+  live = null;
+  player.srcObject = null;
+  stage.classList.remove("mirror");
+  watcher.textContent = "Watch the camera";
+  watcher.classList.add("plain");
+}
+
+watcher.onclick = () => {
+  if (!live) return void openCamera();
+  startedAt = performance.now();
+  say("Deciding…");
+  closeCamera();
+  stage.hidden = true;
+  watcher.disabled = true;
+};
+function toggle(): void {
+  if (live || playing.hidden) return;
+  if (player.paused) void player.play();
+  else player.pause();
+}
+
+function showPlaying(): void {
+  playing.setAttribute("aria-label", player.paused ? "Play" : "Pause");
+  playing.classList.toggle("on", !player.paused);
+}
+
+playing.onclick = player.onclick = toggle;
+for (const event of ["play", "pause", "ended"]) player.addEventListener(event, showPlaying);
 for (const picker of pickers) picker.onchange = () => { if (picker.files?.[0]) check(picker.files[0]); picker.value = ""; };
-for (const event of ["timeupdate", "seeked", "loadeddata"]) player.addEventListener(event, drawBox);
-player.addEventListener("error", () => (stage.hidden = true));
+for (const event of ["timeupdate", "seeked", "loadeddata"]) player.addEventListener(event, () => { drawBox(); follow(); });
+player.addEventListener("error", () => { if (player.src) stage.hidden = true; });
 element("share").onclick = async () => {
   const file = new File([json], "avguard.json", { type: "application/json" });
-  if (navigator.canShare?.({ files: [file] })) return navigator.share({ files: [file], title: "avguard verdict" });
+  if (navigator.canShare?.({ files: [file] })) return navigator.share({ files: [file], title: "avguard verdict" }).catch(() => {});
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: file.name });
   link.click();
 };
-Object.assign(window, { avguardVerdict: () => json });
+Object.assign(window, { avguardVerdict: () => json, avguardMemory: () => memory });
 worker.postMessage({ base: new URL("./", document.baseURI).href });
 if (import.meta.env.PROD) void navigator.serviceWorker?.register("./sw.js");

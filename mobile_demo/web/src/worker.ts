@@ -2,8 +2,9 @@
 // Everything that computes, away from the page's own thread.
 import ortUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
-import { checkClip } from "./clip";
+import { checkClip, type Progress } from "./clip";
 import { Core } from "./core";
+import { Feed, type Fed } from "./feed";
 
 const BUNDLE = ["manifest.json", "self_test.json", "face_detector.onnx", "face_mesh.onnx", "joint_float.onnx"];
 
@@ -20,20 +21,37 @@ async function open(base: string): Promise<Core> {
 }
 
 let opened: Promise<Core> | undefined;
+let feed: Feed | undefined;
+let fedBefore: Promise<unknown> = Promise.resolve();
 
-onmessage = async (message: MessageEvent<{ base?: string; file?: Blob }>) => {
-  const { base, file } = message.data;
+/** Does it, and tells the page what came of it. */
+async function answer(work: () => Promise<object>): Promise<void> {
   try {
-    if (base !== undefined) {
-      opened = open(base);
-      await opened;
-      postMessage({ ready: true });
-    } else if (file && opened) {
-      const core = await opened;
-      const json = await checkClip(core, file, (progress) => postMessage({ progress }));
-      postMessage({ verdict: json, memory: core.memoryBytes });
-    }
+    postMessage(await work());
   } catch (failure) {
     postMessage({ error: failure instanceof Error ? failure.message : String(failure) });
   }
+}
+
+const report = (progress: Progress) => postMessage({ progress });
+const judged = (core: Core, verdict: string) => ({ verdict, memory: core.memoryBytes });
+
+async function take(fed: Fed): Promise<object> {
+  const core = await opened!;
+  if ("begin" in fed) feed = new Feed(core, report);
+  try {
+    const verdict = await feed?.take(fed);
+    return verdict ? judged(core, verdict) : { took: true };
+  } catch (failure) {
+    feed = undefined; // what was sent before the page hears of it is passed over
+    throw failure;
+  }
+}
+
+onmessage = (message: MessageEvent<{ base?: string; file?: Blob; fed?: Fed }>) => {
+  const { base, file, fed } = message.data;
+  if (base !== undefined) void answer(async () => ({ ready: !!(await (opened = open(base))) }));
+  else if (file) void answer(async () => judged(await opened!, await checkClip(await opened!, file, report)));
+  // Copying a frame takes turns: one thing after the other.
+  else if (fed) fedBefore = fedBefore.then(() => answer(() => take(fed)));
 };

@@ -13,7 +13,7 @@ import pytest
 
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.plan import FORGERIES, Experiment, plan
-from avguard.train.experiments.run import run_all
+from avguard.train.experiments.run import measure, run_all
 from avguard.train.experiments.table import (
     ablation_table,
     claims_table,
@@ -25,7 +25,7 @@ from avguard.train.experiments.table import (
 from avguard.train.families import FAMILIES, family_of
 from avguard.train.forge import audio as forge_audio
 from avguard.train.forge import video as forge_video
-from avguard.train.loop import Settings
+from avguard.train.loop import Settings, Trainer
 from avguard.train.splits import FOLDS, VALIDATION_SOURCES
 from avguard.train.store import encode_audio, encode_video, write_shard
 from tests.train.test_dataset import audio, video
@@ -66,6 +66,22 @@ def test_the_plan_has_a_pair_for_every_claim() -> None:
         (k, f) for k in ("joint", "video", "audio") for f in FAMILIES
     }
     assert len(FAMILIES) >= 8
+    # On a store of everything too, what is claimed on held-out sources is learnt without them.
+    assert {e.settings.without_parts for e in made if e.group != "folds"} == {"validation,test"}
+
+
+def test_a_part_that_is_hidden_is_not_drawn_and_is_judged(folders: tuple[Path, Path, Path]) -> None:
+    data, store, out = folders
+    lines = (data / "clips.csv").read_text().splitlines()
+    moved = [line.replace(",train,", ",test,") if "real2" in line else line for line in lines]
+    (data / "clips.csv").write_text("\n".join(moved) + "\n")
+    settings = replace(TINY, without_parts="validation,test")
+    trainer = Trainer(settings, data, store, out / "runs" / "hidden")
+    real, _ = trainer.sampler._groups["real"]
+    assert {str(name) for name in trainer.video.column("clip")[real]} == {"real1"}
+    assert set(measure(Experiment("hidden", "claims", "joint", settings), trainer, data, store)["clips"]["test"]) == {
+        "real2"
+    }
 
 
 def test_forge_families_that_are_left_out_exist() -> None:
@@ -120,13 +136,14 @@ def test_tables_say_who_is_ahead(folders: tuple[Path, Path, Path]) -> None:
     gaps = {"joint": 1.0, "video": -1.0, "audio": 1.0}
     claims = [result("claims", kind, heads[kind], gaps[kind]) for kind in heads]
     table = claims_table(claims, rows)
-    assert "| video | 1.000 | 0.000 | +1.000 | 1 |" in table
-    assert "| audio | 1.000 | 1.000 | +0.000 | 1 |" in table
+    assert "| validation | video | 1.000 | 0.000 | +1.000 (+1.000 to +1.000) | 1 |" in table
+    assert "| validation | audio | 1.000 | 1.000 | +0.000 (+0.000 to +0.000) | 1 |" in table
+    assert "| test |" not in table  # these results hold no clip of it
     unseen = [result("unseen", kind, heads[kind], gaps[kind], hold_out="lip_sync_gan") for kind in heads]
     assert "| lip_sync_gan | 1 | 1.000 | 0.000 | 1.000 | 1.000 |" in unseen_table(unseen, rows)
     assert "claims-joint" in ablation_table(claims, rows)
     # A claim without its counterpart is no claim.
-    assert "| video |" not in claims_table(claims[:1], rows)
+    assert "video" not in claims_table(claims[:1], rows)
 
 
 def test_results_are_read_by_name(tmp_path: Path) -> None:
