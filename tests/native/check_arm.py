@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 AARCH64 = ("qemu-aarch64", "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu")
 CORTEX_M = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none", "-chardev",
             "stdio,id=host", "-semihosting-config", "enable=on,target=native,chardev=host", "-kernel")  # fmt: skip
-# What is only heard agrees to the last digit that is printed. What is seen does not: sums of the float face mesh are
-# rounded otherwise on another CPU, a landmark moves by some 1e-4 px, and here and there a pixel of a crop by one level.
+# What is only heard agrees to the last digit that is printed. What is seen does not: the float face mesh is rounded
+# otherwise on another CPU, its points differ by up to 1e-4 px, and here and there a pixel of a crop by one level.
 HEARD, SEEN, SEEN_STEP = 1e-4, 1e-3, 1e-2
 CUT_S = 2
 MAKE_RAW: Callable[..., None] = runpy.run_path(str(ROOT / "cpp" / "examples" / "camera" / "make_raw.py"))["write"]
