@@ -144,8 +144,11 @@ bench: $(VENV)/.tools $(VENV)/.package
 WEB := mobile_demo/web
 MEDIAPIPE := mediapipe==0.10.21
 
-web: $(VENV)/.tools $(VENV)/.package
-	test -f build/wheels/.done || { $(PIP) download --no-deps -d build/wheels $(MEDIAPIPE) && touch build/wheels/.done; }
+build/wheels/.done:
+	$(PIP) download --no-deps -d $(@D) $(MEDIAPIPE)
+	@touch $@
+
+web: $(VENV)/.tools $(VENV)/.package build/wheels/.done
 	$(RUN) export.web --wheel build/wheels/mediapipe-*.whl --out $(WEB)/public/bundle
 	$(BIN)/cmake -S $(WEB)/core -B build/web-core -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 	  -DCMAKE_TOOLCHAIN_FILE=$(abspath $(WEB))/core/wasi.cmake -DCMAKE_BUILD_TYPE=Release \
