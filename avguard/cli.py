@@ -20,8 +20,9 @@ from avguard.api import Checker
 from avguard.commands import report, scan, stream
 from avguard.commands.codes import EXIT_CODES
 from avguard.errors import AvguardError, ModelError, UsageError
-from avguard.models import bundle_in_use
+from avguard.models import bundle_in_use, load_manifest
 from avguard.models.choice import VARIABLE
+from avguard.models.signature import key_id, read_public_key
 from avguard.report.words import SENTENCES, because
 from avguard.verdict import Verdict
 
@@ -93,7 +94,14 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_models_list)
     verify = actions.add_parser("verify", help="hashes, spec, runtime and self-test of a bundle or of artefacts")
     verify.add_argument("folder", metavar="DIR", nargs="?", help="the bundle in use by default")
+    verify.add_argument(
+        "--public-key", metavar="FILE", action="append", default=[], help="refuse it unless this Ed25519 key signed it"
+    )
     verify.set_defaults(run=_models_verify)
+    sign = actions.add_parser("sign", help="sign a bundle that passes verify, for others to know who made it")
+    sign.add_argument("folder", metavar="DIR")
+    sign.add_argument("--key", metavar="FILE", required=True, help="an Ed25519 private key, PEM")
+    sign.set_defaults(run=_models_sign)
     export = actions.add_parser("export", help="copy the bundle in use, verified, into a new folder for an app")
     export.add_argument("folder", metavar="DEST")
     export.set_defaults(run=_models_export)
@@ -180,12 +188,24 @@ def _models_verify(args: argparse.Namespace) -> int:
     from avguard.bundles import verify
 
     folder = Path(args.folder) if args.folder else bundle_in_use()[0]
-    name, problems = verify(folder)
+    keys = [read_public_key(Path(file)) for file in args.public_key]
+    name, problems = verify(folder, keys)
     for problem in problems:
         sys.stderr.write(f"avguard: {problem}\n")
     if not problems:
-        sys.stdout.write(f"{name} in {folder} is sound\n")
+        signed = " and signed by a key of yours" if keys else ""
+        sys.stdout.write(f"{name} in {folder} is sound{signed}\n")
+        if (folder / "manifest.json").exists() and (unread := load_manifest(folder).unread):
+            sys.stderr.write(f"avguard: manifest.json has keys that this version does not know: {', '.join(unread)}\n")
     return ModelError.code if problems else 0
+
+
+def _models_sign(args: argparse.Namespace) -> int:
+    from avguard.bundles import sign
+
+    name, public = sign(Path(args.folder), Path(args.key))
+    sys.stdout.write(f"{name} in {args.folder} is signed by key {key_id(public)}, public key {public}\n")
+    return 0
 
 
 def _models_export(args: argparse.Namespace) -> int:

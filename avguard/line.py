@@ -68,6 +68,7 @@ def open_model(
             "id": bundle.manifest.id,
             "licence": bundle.manifest.license_weights,
             "engine": f"executorch-xnnpack-{role.removeprefix('joint_')}",
+            "unread": ", ".join(bundle.manifest.unread),
         },
     )
 
@@ -90,7 +91,7 @@ def self_test(bundle: Bundle, role: str) -> float:
         golden = json.loads(bundle.data[bundle.manifest.self_test])
         inputs = [pattern_input(shape, seed) for seed, shape in enumerate(golden["shapes"])]
         logits = np.asarray(golden["logits"][role], np.float32)
-        outputs = _core.Program(bundle.program(role)).run(inputs)
+        outputs = _core.Program(bundle.program(role), joint=True).run(inputs)
         error = float(np.max(np.abs(outputs[0] - logits.reshape(outputs[0].shape))))
     except (KeyError, TypeError, ValueError) as failure:
         raise ModelError(

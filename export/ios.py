@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 
 from avguard.train.checkpoint import load_checkpoint
+from avguard.train.graph import deployable
 from export.faces import SOURCES, build_port, interface_of, pictures
 from export.host_bundle import write_bundle
 from export.interface import joint_interface
 from export.quiet import quiet
 from export.to_coreml import MANIFEST_FILE, MODEL_FILE, WEIGHTS_FILE, Package, export_coreml, export_joint_coreml
-from export.to_executorch import deployable
 from export.versions import MODEL_ID
 
 RUNTIME = {"coreml": "8"}

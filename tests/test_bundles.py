@@ -7,11 +7,21 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from avguard import cli
 from avguard.errors import ModelError, UsageError
 from avguard.models import default_path, open_bundle
 from avguard.models.choice import VARIABLE
+from avguard.models.signature import NAME, key_id, read_public_key
 from tests.models import test_artefacts
 from tests.models.bundles import copy_bundle, edit, replace_file
 
@@ -114,6 +124,7 @@ def test_verify_names_another_runtime(home: Path, capsys: pytest.CaptureFixture[
     code, _, err = run(capsys, "verify", str(mine))
     assert code == ModelError.code
     assert f"needs executorch {runtime}, this build has {has}" in err
+    assert "ONNX form" in err
     edit(mine, lambda raw: raw.update(runtime={"tensorrt": "10"}))
     assert "needs tensorrt 10, this build has none" in run(capsys, "verify", str(mine))[2]
 
@@ -126,6 +137,93 @@ def test_verify_names_another_spec_inside_a_program(home: Path, capsys: pytest.C
     code, _, err = run(capsys, "verify", str(mine))
     assert code == ModelError.code
     assert f"face_mesh.pte: the program was made for another spec: it carries {'0' * 64}" in err
+
+
+def test_verify_tells_keys_of_a_later_release(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = edit(named(home / "mine", "mine@2"), lambda raw: raw.update(colour="red"))
+    code, out, err = run(capsys, "verify", str(mine))
+    assert (code, out) == (0, f"mine@2 in {mine} is sound\n")
+    assert "does not know: colour" in err
+
+
+@pytest.fixture
+def keys(home: Path) -> tuple[Path, Path, Path]:
+    """PEM files of a private key, its public key, and another public key."""
+    files = home / "key.pem", home / "key.pub", home / "other.pub"
+    key, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    files[0].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for file, public in zip(files[1:], (key.public_key(), other.public_key()), strict=True):
+        file.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return files
+
+
+def test_sign_and_verify(home: Path, keys: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    private, public, other = map(str, keys)
+    mine = named(home / "mine", "mine@2")
+    assert f"mine is not signed: there is no {NAME}" in run(capsys, "verify", str(mine), "--public-key", public)[2]
+    code, out, err = run(capsys, "sign", str(mine), "--key", private)
+    hexadecimal = read_public_key(keys[1])
+    wanted = f"mine@2 in {mine} is signed by key {key_id(hexadecimal)}, public key {hexadecimal}\n"
+    assert (code, out, err) == (0, wanted, "")
+    code, out, err = run(capsys, "verify", str(mine), "--public-key", other, "--public-key", public)
+    assert (code, out, err) == (0, f"mine@2 in {mine} is sound and signed by a key of yours\n", "")
+    with cli.Checker(mine, require_signature=True, trusted_keys=[hexadecimal]):
+        pass
+    keys[1].write_text(f"{hexadecimal}\n")
+    assert run(capsys, "verify", str(mine), "--public-key", public)[0] == 0
+    code, out, err = run(capsys, "verify", str(mine), "--public-key", other)
+    assert (code, out) == (ModelError.code, "")
+    assert f"mine is signed by key {key_id(hexadecimal)}, trusted are" in err
+    edit(mine, lambda raw: raw.update(id="mine@3"))
+    assert "does not hold" in run(capsys, "verify", str(mine), "--public-key", public)[2]
+    # Signed again after the change, the copy for an app takes the signature with it.
+    run(capsys, "sign", str(mine), "--key", private)
+    run(capsys, "use", str(mine))
+    run(capsys, "export", str(home / "copy"))
+    assert run(capsys, "verify", str(home / "copy"), "--public-key", public)[0] == 0
+
+
+def test_what_is_not_sound_is_not_signed(
+    home: Path, keys: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = named(home / "mine", "mine@2")
+    (mine / "card.md").write_text("other")
+    code, _, err = run(capsys, "sign", str(mine), "--key", str(keys[0]))
+    assert code == ModelError.code
+    assert "card.md was altered" in err
+    assert not (mine / NAME).exists()
+    folder = str(test_artefacts.made(home / "artefacts"))
+    assert "only a bundle can be signed" in run(capsys, "sign", folder, "--key", str(keys[0]))[2]
+    code, _, err = run(capsys, "verify", folder, "--public-key", str(keys[1]))
+    assert code == ModelError.code
+    assert "which are not signed" in err
+
+
+def test_files_that_are_no_keys(home: Path, keys: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    private, public, _ = keys
+    curve = generate_private_key(SECP256R1())
+    locked = Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
+    )
+    wrong = {
+        "text": b"hello", "empty": b"", "large": b"x" * 9999, "public": public.read_bytes(), "locked": locked,
+        "curve": curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        "broken": private.read_bytes()[:60],
+    }  # fmt: skip
+    said = {}
+    for name, data in wrong.items():
+        (home / name).write_bytes(data)
+        code, _, said[name] = run(capsys, "sign", str(default_path()), "--key", str(home / name))
+        assert code == UsageError.code
+        if name not in ("public", "text"):
+            code, _, err = run(capsys, "verify", "--public-key", str(home / name))
+            assert code == UsageError.code
+            assert "key" in err
+    assert "locked with a passphrase" in said["locked"]
+    assert all("holds no Ed25519 private key" in said[name] for name in ("text", "empty", "public", "curve", "broken"))
+    assert "so it is no key" in said["large"]
+    assert "cannot be read (No such file" in run(capsys, "sign", str(home), "--key", str(home / "none"))[2]
+    assert not (default_path() / NAME).exists()
 
 
 def test_verify_artefacts(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ import pytest
 from avguard import Checker
 from tests import make_demo
 from tests.soak.crew import children
+from tests.soak.long_run import resident_mb
 from tests.soak.repeat import rounds
 
 THREADS = 8
@@ -114,10 +115,29 @@ def test_processes_of_every_kind(clip: Path, wanted: str, method: str, monkeypat
 
 def test_open_check_close_leaves_nothing(tmp_path: Path) -> None:
     """The thousand rounds of ``make soak`` in small."""
-    found = rounds(make_demo.write_demo(tmp_path / "a.mp4", 0.6), 16)
+    found, verdicts = rounds(make_demo.write_demo(tmp_path / "a.mp4", 0.6), 16)
     settled, last = found[7], found[-1]
+    assert len(verdicts) == 1
     assert last[1] == settled[1]
     assert last[0] - settled[0] < 5
+
+
+def test_closing_gives_memory_back(clip: Path) -> None:
+    """What a model and its sessions took is the system's again, not a hole in this process's heap."""
+    with Checker() as checker:
+        checker.check(clip)
+        checker.check(clip)
+        open_mb = resident_mb(os.getpid())
+    assert open_mb - resident_mb(os.getpid()) > 15
+
+
+def test_nothing_works_on_after_a_check(clip: Path) -> None:
+    with Checker() as checker:
+        checker.check(clip)
+        before_s = time.process_time()
+        time.sleep(2)
+        assert time.process_time() - before_s < 0.02
+    assert children(os.getpid()) == []
 
 
 WHOLE = """

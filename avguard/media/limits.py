@@ -25,7 +25,7 @@ class Limits:
     min_audio_rate_hz: int = 4000
     max_audio_rate_hz: int = 192_000
     max_duration_s: float = 4 * 3600.0
-    max_file_bytes: int = 4 << 30
+    max_file_bytes: int = 2 << 30
     memory_bytes: int = 2 << 30
     wall_seconds: float = 10.0
     wall_per_media_second: float = 2.0

@@ -71,15 +71,30 @@ def chosen() -> tuple[Path, str] | None:
 
 
 def choose(folder: Path | None) -> Path:
-    """Store the choice of ``folder``, or forget it (None); returns the file. Raises UsageError without a home."""
+    """Store the choice of ``folder``, or forget it (None); returns the file.
+
+    Raises UsageError without a home, or with one that cannot be written to.
+    """
     path = choice_file()
     if path is None:
         raise UsageError(f"there is no home folder to store the choice in; set {VARIABLE} instead.")
-    if folder is None:
-        path.unlink(missing_ok=True)
-        return path
+    try:
+        if folder is None:
+            path.unlink(missing_ok=True)
+        else:
+            _replace(path, json.dumps({"model": str(folder.resolve())}) + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"the choice cannot be stored in {path} ({error.strerror}). Make room or set {VARIABLE} instead."
+        ) from error
+    return path
+
+
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps({"model": str(folder.resolve())}) + "\n", encoding="utf-8")
-    aside.replace(path)
-    return path
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

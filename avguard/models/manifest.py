@@ -29,6 +29,7 @@ REQUIRED = (
     "license_weights",
     "license_data",
 )
+MAX_DEPTH = 8
 # Sources whose clips training saw, sorted: what an evaluation must report apart.
 OPTIONAL = ("trained_on",)
 
@@ -40,7 +41,8 @@ class Manifest:
     ``files``: name -> sha256 hex of every file in the bundle but the manifest. ``programs``: role ("face_detector",
     "face_mesh", "joint_float", "joint_int8") -> file name. ``calibration``: see ``decide/calibration.h``.
     ``self_test``: name of the golden vectors that the joint model must reproduce at load. ``trained_on``: sources whose
-    clips training saw, None where the bundle does not say.
+    clips training saw, None where the bundle does not say. ``unread``: keys that this version does not know; a change
+    that it must not pass over gets another format.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Manifest:
     license_weights: str
     license_data: str
     trained_on: tuple[str, ...] | None = None
+    unread: tuple[str, ...] = ()
 
 
 def read_manifest_bytes(folder: Path) -> bytes:
@@ -83,7 +86,16 @@ def parse_manifest(data: bytes) -> Manifest:
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"manifest.json is not valid JSON ({error}). Reinstall the bundle.") from error
+    if _deeper_than(MAX_DEPTH, raw):
+        raise ModelError(f"manifest.json is nested deeper than {MAX_DEPTH} levels. Reinstall the bundle.")
     return _checked(raw)
+
+
+def _deeper_than(levels: int, raw: object) -> bool:
+    if not isinstance(raw, (dict, list)):
+        return False
+    inner = raw.values() if isinstance(raw, dict) else raw
+    return levels == 0 or any(_deeper_than(levels - 1, value) for value in inner)
 
 
 def _checked(raw: object) -> Manifest:
@@ -94,9 +106,6 @@ def _checked(raw: object) -> Manifest:
         raise ModelError(f"manifest.json lacks {', '.join(missing)}. Export the bundle again.")
     if raw["format"] != FORMAT:
         raise ModelError(f"manifest.json has format {raw['format']!r}, this version reads {FORMAT}. Update avguard.")
-    unknown = sorted(set(raw) - set(REQUIRED) - set(OPTIONAL))
-    if unknown:
-        raise ModelError(f"manifest.json has the unknown keys {', '.join(unknown)}. Update avguard.")
     for key in ("id", "spec_hash", "self_test", "license_code", "license_weights", "license_data"):
         if not isinstance(raw[key], str):
             raise ModelError(f"manifest.json: {key} must be a string. Export the bundle again.")
@@ -107,7 +116,9 @@ def _checked(raw: object) -> Manifest:
     for name in raw["files"]:
         if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
             raise ModelError(f"manifest.json names {name!r}, which is not a plain file name.")
-    return Manifest(**{key: raw[key] for key in REQUIRED if key != "format"}, trained_on=_sources(raw))
+    unread = tuple(sorted(set(raw) - set(REQUIRED) - set(OPTIONAL)))
+    known = {key: raw[key] for key in REQUIRED if key != "format"}
+    return Manifest(**known, trained_on=_sources(raw), unread=unread)
 
 
 def _sources(raw: dict[str, Any]) -> tuple[str, ...] | None:
@@ -128,7 +139,8 @@ def check_runtime(manifest: Manifest) -> None:
         if here is None or wanted.split(".") != here.split(".")[: len(wanted.split("."))]:
             raise ModelError(
                 f"bundle {manifest.id} needs {name} {wanted}, this build has {here or 'none'}. "
-                "Use a bundle exported by this version of avguard."
+                "Use a bundle exported by this version of avguard, or run its ONNX form (onnx/ beside it, by `make "
+                "bundle`) in onnxruntime."
             )
 
 

@@ -8,6 +8,7 @@
 
 #include "bind.h"
 #include "capi.h"
+#include "programs.h"
 
 namespace py = pybind11;
 
@@ -48,7 +49,8 @@ avg::Calibration CalibrationOf(const py::dict& raw) {
   return calibration;
 }
 
-std::shared_ptr<const avg::EngineProgram> OpenProgram(const py::bytes& data, const char* name) {
+std::shared_ptr<const avg::EngineProgram> OpenProgram(const py::bytes& data, const char* name,
+                                                      const avg::Interface* named = nullptr) {
   const std::string_view view = data;
   // A copy: what Python holds may go before the program.
   auto bytes = std::make_shared<std::vector<uint8_t>>(view.begin(), view.end());
@@ -57,7 +59,7 @@ std::shared_ptr<const avg::EngineProgram> OpenProgram(const py::bytes& data, con
   Status status;
   {
     const py::gil_scoped_release release;
-    status = avg::OpenVerified({bytes->data(), bytes->size(), bytes}, name, &program, &message);
+    status = avg::OpenVerified({bytes->data(), bytes->size(), bytes}, name, named, &program, &message);
   }
   Check(status, message);
   return program;
@@ -69,18 +71,20 @@ std::shared_ptr<avg::Model> OpenModel(const py::bytes& detector, const py::bytes
   model->detector = OpenProgram(detector, "the face detector");
   model->mesh = OpenProgram(mesh, "the face mesh");
   if (!joint.is_none()) {
-    model->joint = OpenProgram(joint.cast<py::bytes>(), "the joint model");
+    model->joint = OpenProgram(joint.cast<py::bytes>(), "the joint model", &avg::programs::kJoint);
     model->calibration = CalibrationOf(calibration.cast<py::dict>());
   }
   model->card = {card["id"].cast<std::string>(), card["licence"].cast<std::string>(),
                  card["engine"].cast<std::string>()};
+  if (card.contains("unread")) model->warning = avg::UnreadWarning(card["unread"].cast<std::string>());
   return model;
 }
 
 // Runs one program on its own, for parity tests and the self-test.
 class Program {
  public:
-  explicit Program(const py::bytes& data) : program_(OpenProgram(data, "the program")) {
+  Program(const py::bytes& data, bool joint)
+      : program_(OpenProgram(data, "the program", joint ? &avg::programs::kJoint : nullptr)) {
     std::string error;
     Check(program_->CreateNetwork(nullptr, &network_, &error), error);
   }
@@ -284,7 +288,7 @@ void bind_session(py::module_& m) {
       .def(py::init(&OpenModel), py::arg("detector"), py::arg("mesh"), py::arg("joint"), py::arg("calibration"),
            py::arg("card"));
   py::class_<Program>(m, "Program", "One program on its own.")
-      .def(py::init<const py::bytes&>(), py::arg("data"))
+      .def(py::init<const py::bytes&, bool>(), py::arg("data"), py::kw_only(), py::arg("joint") = false)
       .def("constant", &Program::Constant, py::arg("name"))
       .def("run", &Program::Run, py::arg("inputs"), "float32 arrays in -> flat float32 arrays out.");
   py::class_<BoundSession>(m, "Session", "The line for one clip; one thread at a time.")

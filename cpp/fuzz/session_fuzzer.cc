@@ -3,8 +3,8 @@
 // failure, events numbered upwards, and a reset session that goes on.
 #include <vector>
 
+#include "../tests/quick_engine.h"
 #include "input.h"
-#include "quick_engine.h"
 
 namespace {
 

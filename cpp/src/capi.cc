@@ -8,6 +8,7 @@
 #include <new>
 
 #include "structs.h"
+#include "utf8.h"
 
 #ifndef AVG_VERSION
 #define AVG_VERSION "unknown"
@@ -323,6 +324,7 @@ avg_status avg_session_push_audio(avg_session* session, const avg_audio* audio) 
 avg_status avg_session_warn(avg_session* session, const char* warning) {
   return OnSession(session, [warning](avg_session& open) {
     if (warning == nullptr) return Fail(open, AVG_INVALID_ARGUMENT, "the warning is null");
+    if (!avg::IsUtf8(warning)) return Fail(open, AVG_INVALID_ARGUMENT, "the warning is not UTF-8");
     return Told(open, open.session->Warn(warning));
   });
 }

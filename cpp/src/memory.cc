@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memory.h"
 
+#include <stdlib.h>  // newlib has aligned_alloc, but not in std
+
 namespace avg {
 namespace {
 
@@ -30,7 +32,7 @@ void* Arena::Take(size_t bytes, size_t alignment) {
   if (measures_) {
     if (bytes > SIZE_MAX / 2) return nullptr;
     // A cache line in front holds the link, which keeps the rest aligned.
-    auto* piece = static_cast<Piece*>(std::aligned_alloc(kAlignment, RoundUp(bytes, kAlignment) + kAlignment));
+    auto* piece = static_cast<Piece*>(aligned_alloc(kAlignment, RoundUp(bytes, kAlignment) + kAlignment));
     if (piece == nullptr) return nullptr;
     piece->next = pieces_;
     pieces_ = piece;

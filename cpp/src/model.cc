@@ -90,7 +90,8 @@ Status CheckRuntime(const Manifest& manifest, const avg_engine* engine, std::str
     if (!here.empty() && ServesVersion(wanted, here)) continue;
     return Refuse("bundle " + manifest.id + " needs " + name + " " + wanted + ", this build has " +
                       (here.empty() ? "none" : std::string(here)) +
-                      ". Use a bundle exported by this version of avguard.",
+                      ". Use a bundle exported by this version of avguard, or run its ONNX form (onnx/ beside it, by "
+                      "`make bundle`) in onnxruntime.",
                   message);
   }
   return Status::kOk;
@@ -137,6 +138,18 @@ Status SelfTest(const EngineProgram& joint, const std::string& role, std::string
                 message);
 }
 
+// What a program says of itself in one of its constant methods; empty when it does not say.
+std::string Said(const EngineProgram& program, const char* key) {
+  std::string value;
+  return program.ConstantString(key, &value) == Status::kOk ? value : std::string();
+}
+
+std::string Names(const TensorShape* tensors, size_t count) {
+  std::string names;
+  for (size_t i = 0; i < count; ++i) names += (i == 0 ? "" : ",") + std::string(tensors[i].name);
+  return names;
+}
+
 class Opener {
  public:
   Opener(const avg_file* files, size_t count, const ModelOptions& options, std::string* message)
@@ -161,6 +174,7 @@ class Opener {
     opened->calibration = CalibrationOf(manifest_.calibration);
     const std::string engine = options_.engine != nullptr ? options_.engine->name : BuiltInEngine().card;
     opened->card = {manifest_.id, manifest_.license_weights, engine + "-" + role.substr(6)};
+    opened->warning = UnreadWarning(manifest_.unread);
     *model = std::move(opened);
     return Status::kOk;
   }
@@ -188,13 +202,14 @@ class Opener {
       }
       return Refuse("bundle " + manifest_.id + " has no " + role + ". Choose the other precision.", message_);
     }
-    if (options_.engine == nullptr)
-      return OpenVerified({file->data, file->size, nullptr}, role.c_str(), program, message_);
+    // Programs of faces name where they come from instead.
+    const Interface* named = &interface == &programs::kJoint ? &interface : nullptr;
+    const ProgramBytes bytes{file->data, file->size, nullptr};
+    if (options_.engine == nullptr) return OpenVerified(bytes, role.c_str(), named, program, message_);
     // What the host's engine leaves to the built-in one must be a program of that.
     std::shared_ptr<const EngineProgram> fallback;
     std::string unused;
-    if (OpenVerified({file->data, file->size, nullptr}, role.c_str(), &fallback, &unused) != Status::kOk)
-      fallback.reset();
+    if (OpenVerified(bytes, role.c_str(), named, &fallback, &unused) != Status::kOk) fallback.reset();
     *program = HostProgram(*options_.engine, role, *file, interface, std::move(fallback));
     return Status::kOk;
   }
@@ -208,24 +223,42 @@ class Opener {
 
 }  // namespace
 
-Status OpenVerified(ProgramBytes bytes, const char* name, std::shared_ptr<const EngineProgram>* program,
-                    std::string* message) {
+Status OpenVerified(ProgramBytes bytes, const char* name, const Interface* named,
+                    std::shared_ptr<const EngineProgram>* program, std::string* message) {
   std::shared_ptr<const EngineProgram> opened;
-  std::string said, hash;
+  std::string said;
   const Status status = OpenProgram(std::move(bytes), &opened, &said);
   if (status != Status::kOk) {
     *message = std::string(name) + " cannot be opened: " + said + ". Reinstall avguard or export the model again.";
     return status;
   }
-  if (opened->ConstantString("spec_hash", &hash) != Status::kOk) hash.clear();
+  const std::string hash = Said(*opened, "spec_hash");
   if (hash != spec::hash) {
     return Refuse(std::string(name) + " was made for another spec: it carries " +
-                      (hash.empty() ? "no spec hash" : hash) + ", this build needs " + spec::hash +
+                      (hash.empty() ? "no spec_hash" : hash) + ", this build needs " + spec::hash +
+                      ". Export the model again with this version of avguard.",
+                  message);
+  }
+  const char* odd = Said(*opened, "spec_json") == spec::json ? nullptr : "spec_json";
+  if (odd == nullptr && named != nullptr) {
+    if (Said(*opened, "output_names") != Names(named->outputs, named->output_count)) odd = "output_names";
+    if (Said(*opened, "input_names") != Names(named->inputs, named->input_count)) odd = "input_names";
+  }
+  if (odd != nullptr) {
+    return Refuse(std::string(name) + " carries " + (Said(*opened, odd).empty() ? "no " : "another ") + odd +
+                      (Said(*opened, odd).empty() ? "" : " than this build needs") +
                       ". Export the model again with this version of avguard.",
                   message);
   }
   *program = std::move(opened);
   return Status::kOk;
+}
+
+std::string UnreadWarning(const std::string& names) {
+  constexpr size_t kMost = 200;
+  if (names.empty()) return names;
+  return "the model's manifest.json has keys that this version does not know: " +
+         (names.size() <= kMost ? names : names.substr(0, kMost) + "...");
 }
 
 Status OpenModel(const avg_file* files, size_t file_count, const ModelOptions& options,

@@ -15,6 +15,7 @@ struct Model {
   std::shared_ptr<const EngineProgram> detector, mesh, joint;
   Calibration calibration;
   ModelCard card;
+  std::string warning;  // for every verdict; empty when there is none
 };
 
 struct ModelOptions {
@@ -26,9 +27,13 @@ struct ModelOptions {
 Status OpenModel(const avg_file* files, size_t file_count, const ModelOptions& options,
                  std::shared_ptr<const Model>* model, std::string* message);
 
-// Opens a program for the built-in engine and refuses one made for another spec.
-Status OpenVerified(ProgramBytes bytes, const char* name, std::shared_ptr<const EngineProgram>* program,
-                    std::string* message);
+// Of keys of a manifest that a later release may know; empty when there are none.
+std::string UnreadWarning(const std::string& names);
+
+// Opens a program for the built-in engine and refuses one that was made for another spec or does not say so in full.
+// `named`: what its input_names and output_names must be; null for a program without them.
+Status OpenVerified(ProgramBytes bytes, const char* name, const Interface* named,
+                    std::shared_ptr<const EngineProgram>* program, std::string* message);
 
 // Whether this CPU multiplies int8 faster than float32 (VNNI on x86; ARM since v8.2 has dot products).
 bool CpuHasInt8Dot();

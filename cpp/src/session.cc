@@ -289,6 +289,7 @@ void Session::AddWarnings() {
   warn(sound_.overlaps(), " overlaps in the sound were dropped");
   warn(sound_.replaced(), " samples were not finite numbers");
   warn(dropped_tracks_, " faces that were seen briefly are left out");
+  if (!model_.warning.empty()) verdict_.warnings.Add(model_.warning);
 }
 
 Status Session::DecideAll() {

@@ -44,12 +44,15 @@ struct Bundle {
   }
 };
 
-// Opened once for all tests.
-inline avg_model* SharedModel() {
-  static Bundle bundle;
-  static avg_model* model = bundle.Open();
-  return model;
-}
+// A build without an engine is one that qemu runs, some thirty times slower.
+#ifdef AVG_TEST_QUICK_ENGINE
+inline constexpr bool kEmulated = true;
+#else
+inline constexpr bool kEmulated = false;
+#endif
+
+// Opened once for all tests: the shipped bundle, or the quick engine's in a build without an engine.
+avg_model* SharedModel();
 
 inline avg_session_options SmallOptions() {
   avg_session_options options{};

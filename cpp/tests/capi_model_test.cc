@@ -118,7 +118,6 @@ TEST(AManifestOfAnotherKindIsRefused) {
   const struct {
     const char *from, *to, *said;
   } kChanges[] = {{"\"format\": 1", "\"format\": 2", "another format"},
-                  {"\"id\":", "\"new\": 1, \"id\":", "unknown key"},
                   {"\"executorch\": \"1.5\"", "\"executorch\": \"1.4\"", "needs executorch 1.4"},
                   {"\"executorch\": \"1.5\"", "\"tpu\": \"1\"", "needs tpu 1"},
                   {"49e81419", "49e81418", "was made for spec"},
@@ -131,6 +130,36 @@ TEST(AManifestOfAnotherKindIsRefused) {
     Bundle bundle;
     Replace(&bundle.bytes["manifest.json"], change.from, change.to);
     Refused(&bundle, change.said);
+  }
+}
+
+TEST(KeysOfALaterReleaseAreLeftUnreadAndTold) {
+  Bundle bundle;
+  Replace(&bundle.bytes["manifest.json"], "\"id\":", "\"surplus\": [1], \"more\": 1, \"id\":");
+  avg_model* model = bundle.Open();
+  CHECK(model != nullptr);
+  {
+    HeldSession held(SmallOptions(), model);
+    avg_verdict verdict;
+    verdict.struct_size = sizeof verdict;
+    CHECK(avg_session_finish(held.session, &verdict) == AVG_OK);
+    CHECK(held.Json().find("keys that this version does not know: more, surplus") != std::string::npos);
+  }
+  avg_model_close(&model);
+}
+
+TEST(AProgramSaysInFullWhatItIsFor) {
+  for (const auto& [program, key] : {std::pair("face_mesh.pte", "spec_json"),
+                                     {"joint_int8.pte", "spec_hash"},
+                                     {"joint_int8.pte", "input_names"},
+                                     {"joint_int8.pte", "output_names"}}) {
+    Bundle bundle;
+    auto& bytes = bundle.bytes[program];
+    const std::string before = avg::Sha256Hex(bytes.data(), bytes.size());
+    Replace(&bytes, key, std::string(key).replace(0, 1, "?"));
+    Replace(&bundle.bytes["manifest.json"], before, avg::Sha256Hex(bytes.data(), bytes.size()));
+    bundle.bytes.erase("joint_fp32.pte");
+    Refused(&bundle, key);
   }
 }
 

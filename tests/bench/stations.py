@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import avguard
 from avguard import _core
 from avguard.line import choose_role, open_model, pattern_input
-from avguard.media import Frame, open_media
+from avguard.media import Frame, Pcm, open_media
 from avguard.models import Bundle
 from avguard.spec import load_spec
 
@@ -62,17 +62,19 @@ def drain(path: Path) -> None:
             pass
 
 
+def push(session: _core.Session, item: Frame | Pcm) -> None:
+    if isinstance(item, Frame):
+        session.push_frame(item.planes, item.format, item.width, item.height, item.t_us, matrix=item.matrix)
+    else:
+        session.push_audio(item.samples, item.sample_rate_hz, item.t_us)
+
+
 def core_seconds(path: Path, model: _core.Model) -> float:
     """Processor time inside the core of one check."""
     session, spent = _core.Session(model), 0.0
     with open_media(path) as reader:
         for item in reader:
-            start = time.thread_time()
-            if isinstance(item, Frame):
-                session.push_frame(item.planes, item.format, item.width, item.height, item.t_us, matrix=item.matrix)
-            else:
-                session.push_audio(item.samples, item.sample_rate_hz, item.t_us)
-            spent += time.thread_time() - start
+            spent += thread_seconds(lambda: push(session, item))  # noqa: B023
     return spent + thread_seconds(session.finish)
 
 

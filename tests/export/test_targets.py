@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_
 from avguard.train.quantize import quantized
 from export.interface import Interface, joint_interface
 from export.parity import Judge, Window, as_windows, compare, of_onnx, of_torch, run_all, spread, table
-from export.targets import Files, joint_targets, report, write_targets
+from export.targets import Files, joint_targets, manifest_of, report, write_targets
 from export.to_coreml import export_coreml
 from export.to_onnx import OPSET, check_onnx, export_joint_onnx, shape_of
 from export.versions import LICENCES
@@ -163,6 +164,53 @@ def test_written_artefacts_verify_and_replace_only_artefacts(files: Files, tmp_p
     (out / artefacts.NAME).unlink()
     with pytest.raises(ModelError, match="holds other things"):
         write_targets(out, files, "test-joint@1.2")
+
+
+def onnx_saying(data: bytes, said: dict[str, str]) -> bytes:
+    model = onnx.load_from_string(data)
+    del model.metadata_props[:]
+    for key, value in said.items():
+        model.metadata_props.add(key=key, value=value)
+    return bytes(model.SerializeToString())
+
+
+def coreml_saying(data: bytes, said: dict[str, str]) -> bytes:
+    from coremltools.proto import Model_pb2
+
+    model = Model_pb2.Model.FromString(data)
+    model.description.metadata.userDefined.clear()
+    model.description.metadata.userDefined.update(said)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "saying"),
+    [
+        ("onnx/joint_int8.onnx", onnx_saying),
+        (f"coreml/joint_fp16.mlpackage/{artefacts.COREML_MODEL}", coreml_saying),
+    ],
+)
+def test_every_key_of_a_written_artefact_counts(
+    files: Files, tmp_path: Path, name: str, saying: Callable[[bytes, dict[str, str]], bytes]
+) -> None:
+    """Written again by the format's own library without a key, or with another value; every sha256 is right."""
+
+    def problems(said: dict[str, str]) -> list[str]:
+        folder = {name: saying(files[name], said)}
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(folder[name])
+        (tmp_path / artefacts.NAME).write_bytes(manifest_of(folder, INTERFACE.model_id))
+        return artefacts.problems_of(tmp_path)
+
+    right = INTERFACE.metadata()
+    assert problems(right) == []
+    for key in right:
+        without = {other: value for other, value in right.items() if other != key}
+        for said in (without, without | {key: right[key][:-1] + "?"}):
+            found = problems(said)
+            assert found
+            assert all(problem.startswith(f"{name} ") for problem in found)
+            assert any(key.replace("spec_hash", "spec") in problem for problem in found)
 
 
 def test_past_tolerance_nothing_is_said_to_pass(model: nn.Module, windows: list[Window]) -> None:

@@ -233,7 +233,16 @@ def test_limits_are_checked_themselves() -> None:
         Limits(memory_bytes=0)
 
 
-NAMES = ["with space.mp4", "-dash.mp4", "quote'\".mp4", "new\nline.mp4", "fd:0", "http:x.mp4", "ü" * 120 + ".mp4"]
+NAMES = [
+    "x" * 251 + ".mp4",
+    "with space.mp4",
+    "-dash.mp4",
+    "quote'\".mp4",
+    "new\nline.mp4",
+    "fd:0",
+    "http:x.mp4",
+    "ü" * 120 + ".mp4",
+]
 
 
 @pytest.mark.parametrize("name", [*NAMES, os.fsdecode(b"not\xffutf8.mp4")])

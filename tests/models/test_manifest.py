@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from avguard.api import Checker
 from avguard.errors import ModelError
 from avguard.models import default_path, load_manifest, open_bundle
-from avguard.models.manifest import MAX_BYTES, REQUIRED
+from avguard.models.manifest import MAX_BYTES, MAX_DEPTH, REQUIRED
 from avguard.spec import load_spec
+from tests.models.bundles import copy_bundle, edit
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,11 @@ def refuse(tmp_path: Path, raw: object, message: str) -> None:
     (tmp_path / "manifest.json").write_text(raw if isinstance(raw, str) else json.dumps(raw), encoding="utf-8")
     with pytest.raises(ModelError, match=message):
         load_manifest(tmp_path)
+
+
+def refuse_not(tmp_path: Path, raw: object) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
+    load_manifest(tmp_path)
 
 
 def changed(good: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -92,8 +99,26 @@ def test_a_missing_key(tmp_path: Path, good: dict[str, Any], key: str) -> None:
     refuse(tmp_path, {k: v for k, v in good.items() if k != key}, f"lacks {key}")
 
 
-def test_an_extra_key(tmp_path: Path, good: dict[str, Any]) -> None:
-    refuse(tmp_path, {**good, "surplus": 1}, "unknown keys surplus")
+def test_keys_of_a_later_release_are_left_unread_and_told(tmp_path: Path, good: dict[str, Any]) -> None:
+    folder = edit(copy_bundle(tmp_path / "bundle"), lambda raw: raw.update(surplus={"a": [1]}, more=1))
+    assert load_manifest(folder).unread == ("more", "surplus")
+    with Checker(folder) as checker:
+        warnings = checker.stream().finish().warnings
+    assert warnings == ("the model's manifest.json has keys that this version does not know: more, surplus",)
+    with Checker() as checker:
+        assert checker.stream().finish().warnings == ()
+    edit(folder, lambda raw: raw.update({"x" * 300: 1}))
+    with Checker(folder) as checker:
+        assert checker.stream().finish().warnings[0].endswith("xxx...")
+
+
+def test_a_deep_manifest(tmp_path: Path, good: dict[str, Any]) -> None:
+    deep: Any = 1
+    for _ in range(MAX_DEPTH - 1):
+        deep = [deep]
+    refuse_not(tmp_path, {**good, "surplus": deep})
+    refuse(tmp_path, {**good, "surplus": [deep]}, "nested deeper than 8 levels")
+    refuse(tmp_path, {**good, "surplus": {"a": {"a": [deep]}}}, "nested deeper than 8 levels")
 
 
 @pytest.mark.parametrize("value", [0, 2, "1", None])

@@ -19,4 +19,31 @@ def test_spoilt_programs_end_no_process(role: str) -> None:
     command = [sys.executable, "-I", "-c", PROGRAM, repr(sys.path), role, *map(str, CASES)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.splitlines()
     assert [int(line.split()[0]) for line in lines] == CASES
-    assert {line.partition(" ")[2] for line in lines} <= {"error", "same", "other numbers"}
+    assert {line.partition(" ")[2] for line in lines} <= {"error", "same", "refused by the self-test", "other numbers"}
+
+
+STRUCTURE = """
+import sys; sys.path[:] = eval(sys.argv[1])
+import os, struct
+from avguard import _core
+from avguard.errors import ModelError
+from avguard.models import default_path, open_bundle
+data = open_bundle(default_path()).program("face_detector")
+root = struct.unpack_from("<I", data)[0]
+table = root - struct.unpack_from("<i", data, root)[0]
+spots = {0: len(data) + 1000, root: 1 << 30, table: 0xFFFF}
+for at, value in spots.items():
+    spoilt = bytearray(data)
+    struct.pack_into("<H" if at == table else "<I", spoilt, at, value)
+    try:
+        _core.Program(bytes(spoilt))
+    except ModelError as error:
+        assert "reading the program failed with ExecuTorch error 35" in str(error), error
+    else:
+        raise SystemExit(f"{at} was not noticed")
+"""
+
+
+def test_the_linked_runtime_checks_a_programs_structure() -> None:
+    """ExecuTorch's deep check can be compiled out; then these offsets would be followed."""
+    subprocess.run([sys.executable, "-I", "-c", STRUCTURE, repr(sys.path)], check=True, timeout=60)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from avguard import cli
@@ -29,11 +30,29 @@ FLAGS += ["--disable-component-update", "--disable-sync"]
 RELIABILITY = {"clips": "<b>40</b> clips", "heads": {"overall": [[0.1, 0.2, 20], [0.9, 0.8, 20]]}}
 
 
+TAG = "<img src=x onerror=alert(2)>"
+
+
+def tagged(source: Path, path: Path) -> Path:
+    """The same streams with hostile tags, of the file and of each stream."""
+    with av.open(str(source)) as given, av.open(str(path), "w") as made:
+        made.metadata.update(title=TAG, artist=TAG, comment=TAG)
+        streams = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        for stream in streams.values():
+            stream.metadata.update(title=TAG, handler_name=TAG)
+        for packet in given.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
+    assert path.read_bytes().count(TAG.encode()) >= 3
+    return path
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checked clip with a hostile name, its page with evidence, and the page of a scan."""
     folder = tmp_path_factory.mktemp("pages")
-    clip = make_demo.write_demo(folder / "talk.mp4", 2.6).rename(folder / NAME)
+    clip = tagged(make_demo.write_demo(folder / "talk.mp4", 2.6), folder / NAME)
     bundle = edit(copy_bundle(folder / "bundle"), lambda raw: raw["calibration"].update(reliability=RELIABILITY))
     page = ["--model", str(bundle), "--report", str(folder / "page.html"), "--include-evidence"]
     assert cli.main(["check", "--quiet", str(clip), *page]) in (0, 1, 2)
@@ -101,6 +120,7 @@ def test_what_the_page_says(folder: Path) -> None:
     assert "&lt;b&gt;40&lt;/b&gt; clips" in text
     assert str(folder) not in text
     assert "\u202e" not in text
+    assert "alert(2)" not in text
 
 
 def test_without_reliability_the_page_says_so(folder: Path) -> None:

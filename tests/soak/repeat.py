@@ -23,24 +23,26 @@ def state() -> tuple[int, int, int]:
     return descriptors, threads, children
 
 
-def rounds(clip: Path, count: int) -> list[tuple[float, tuple[int, int, int]]]:
-    """(resident MB, state) after each round."""
-    found = []
+def rounds(clip: Path, count: int) -> tuple[list[tuple[float, tuple[int, int, int]]], set[str]]:
+    """(resident MB, state) after each round; and the verdicts' JSON, of which there must be one."""
+    found, verdicts = [], set()
     for _ in range(count):
         with Checker() as checker:
-            checker.check(clip)
+            verdicts.add(checker.check(clip).to_json())
         found.append((resident_mb(os.getpid()), state()))
-    return found
+    return found, verdicts
 
 
 def run(count: int = ROUNDS, warm: int = WARM) -> tuple[str, list[str]]:
     """(table, faults)."""
     with tempfile.TemporaryDirectory() as folder:
-        found = rounds(make_demo.write_demo(Path(folder) / "clip.mp4", CLIP_S), count)
+        found, verdicts = rounds(make_demo.write_demo(Path(folder) / "clip.mp4", CLIP_S), count)
     settled, last = found[warm - 1], found[-1]
     growth = max(mb for mb, _ in found[warm:]) - settled[0]
-    text = "| rounds | first | settled | last | growth since | descriptors, threads, children |\n" + "|---" * 6 + "|\n"
+    heads = ("rounds", "first", "settled", "last", "growth since", "descriptors, threads, children", "verdicts")
+    text = "| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|\n"
     text += f"| {count} | {found[0][0]:.1f} MB | {settled[0]:.1f} MB (round {warm}) | {last[0]:.1f} MB "
-    text += f"| {growth:+.1f} MB | {settled[1]} to {last[1]} |"
+    text += f"| {growth:+.1f} MB | {settled[1]} to {last[1]} | {len(verdicts)} |"
     faults = [f"repeat: grew by {growth:.1f} MB"] if growth > MOST_GROWTH_MB else []
+    faults += [f"repeat: {len(verdicts)} different verdicts"] if len(verdicts) > 1 else []
     return text, faults + ([f"repeat: {settled[1]} became {last[1]}"] if settled[1] != last[1] else [])

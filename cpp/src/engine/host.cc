@@ -33,9 +33,8 @@ class Side {
       avg_tensor& tensor = tensors[i];
       const bool quantised = tensor.type == AVG_INT8;
       if (!quantised && tensor.type != AVG_FLOAT32) return false;
-      if (quantised && !(std::isfinite(tensor.scale) && tensor.scale > 0 && std::abs(tensor.zero_point) <= 128)) {
-        return false;
-      }
+      const bool in_range = tensor.zero_point >= INT8_MIN && tensor.zero_point <= INT8_MAX;
+      if (quantised && !(std::isfinite(tensor.scale) && tensor.scale > 0 && in_range)) return false;
       bytes_.emplace_back(quantised ? floats_[i].size() : 0, int8_t{0}, arena);
       tensor.data = quantised ? static_cast<void*>(bytes_[i].data()) : floats_[i].data();
     }

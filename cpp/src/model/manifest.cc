@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "avg_spec.h"
 
@@ -101,16 +102,23 @@ Status CheckKeys(const JsonValue& raw, std::string* message) {
   if (!format->is(Kind::kNumber) || format->number != kFormat) {
     return Refuse("manifest.json has another format than this version reads. Update avguard.", message);
   }
-  for (const auto& [key, value] : raw.members) {
-    if (!Has(kRequired, key) && key != kTrainedOn)
-      return Refuse("manifest.json has the unknown key " + key + ". Update avguard.", message);
-  }
   for (const char* key : kTexts) {
     if (!raw.Find(key)->is(Kind::kText)) {
       return Refuse(std::string("manifest.json: ") + key + " must be a string. Export the bundle again.", message);
     }
   }
   return Status::kOk;
+}
+
+// What a later release may know. A change that this one must not pass over gets another format.
+std::string UnreadKeys(const JsonValue& raw) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : raw.members) {
+    if (!Has(kRequired, key) && key != kTrainedOn) keys.insert(key);
+  }
+  std::string names;
+  for (const std::string& key : keys) names += (names.empty() ? "" : ", ") + key;
+  return names;
 }
 
 Status CheckNames(const Manifest& manifest, std::string* message) {
@@ -160,6 +168,7 @@ Status ParseManifest(std::string_view text, Manifest* manifest, std::string* mes
   manifest->spec_hash = raw.Find("spec_hash")->text;
   manifest->self_test = raw.Find("self_test")->text;
   manifest->license_weights = raw.Find("license_weights")->text;
+  manifest->unread = UnreadKeys(raw);
   if (manifest->spec_hash != spec::hash) {
     return Refuse("bundle " + manifest->id + " was made for spec " + manifest->spec_hash + ", this build needs " +
                       spec::hash + ". Use a bundle exported by this version of avguard.",

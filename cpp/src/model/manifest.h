@@ -19,6 +19,7 @@ struct Manifest {
   std::map<std::string, std::string> files;     // name -> sha256
   std::map<std::string, std::string> programs;  // role -> file name
   JsonValue calibration;                        // has every key, all numbers finite
+  std::string unread;                           // keys that this version does not know, by comma
 };
 
 // kModel and a message when `text` is no manifest, or one of another format or spec.

@@ -33,9 +33,10 @@ struct Channel {
   // Bilinear at (x, y) measured from the first pixel's centre; the result has kWeightBits more bits. Edges replicate.
   int32_t At(int32_t x, int32_t y) const {
     const int32_t x0 = x >> kFixedBits, y0 = y >> kFixedBits;
-    const ptrdiff_t left = std::clamp(x0, 0, width - 1) * step, right = std::clamp(x0 + 1, 0, width - 1) * step;
-    const uint8_t* above = data + std::clamp(y0, 0, height - 1) * stride;
-    const uint8_t* below = data + std::clamp(y0 + 1, 0, height - 1) * stride;
+    const ptrdiff_t left = std::clamp<int32_t>(x0, 0, width - 1) * step,
+                    right = std::clamp<int32_t>(x0 + 1, 0, width - 1) * step;
+    const uint8_t* above = data + std::clamp<int32_t>(y0, 0, height - 1) * stride;
+    const uint8_t* below = data + std::clamp<int32_t>(y0 + 1, 0, height - 1) * stride;
     return Blend(above[left], above[right], below[left], below[right], x, y);
   }
 

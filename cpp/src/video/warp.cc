@@ -14,7 +14,7 @@ namespace {
 constexpr double kFarthest = kMaxImageSide + 2;
 constexpr double kFarthestTap = kMaxImageSide / 2;
 
-uint8_t Clamp(int32_t value) { return static_cast<uint8_t>(std::clamp(value, 0, 255)); }
+uint8_t Clamp(int32_t value) { return static_cast<uint8_t>(std::clamp<int32_t>(value, 0, 255)); }
 
 int32_t ToFixed(double value, double limit) {
   return std::isnan(value) ? 0 : static_cast<int32_t>(std::lround(std::clamp(value, -limit, limit) * kFixedOne));

@@ -160,7 +160,7 @@ void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, cons
 
 }  // namespace avg
 
-#else
+#elif !defined(__aarch64__) || defined(__ARM_BIG_ENDIAN)
 
 namespace avg {
 
