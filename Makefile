@@ -28,7 +28,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # -I: without it `python -m` would import avguard/ from here, where the compiled core is not, instead of the installed one.
 RUN := $(BIN)/python -I -m
 SOURCES := pyproject.toml $(shell find avguard cpp -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/tests/*' -not -path '*/fuzz/*')
-CPP_FILES = $(shell find cpp -name '*.cc' -o -name '*.h' -o -name '*.c' | grep -v third_party)
+CPP_FILES = $(shell find cpp mobile_demo -name '*.cc' -o -name '*.h' -o -name '*.c' | grep -v -e third_party -e node_modules)
 CPP_TESTS := $(wildcard cpp/tests/*.cc)
 CPP_BUILD := build/cpp-tests
 DEMO := build/demo.mp4
@@ -156,8 +156,11 @@ bench: $(VENV)/.tools $(VENV)/.package
 WEB := mobile_demo/web
 MEDIAPIPE := mediapipe==0.10.21
 
-web: $(VENV)/.tools $(VENV)/.package
-	test -f build/wheels/.done || { $(PIP) download --no-deps -d build/wheels $(MEDIAPIPE) && touch build/wheels/.done; }
+build/wheels/.done:
+	$(PIP) download --no-deps -d $(@D) $(MEDIAPIPE)
+	@touch $@
+
+web: $(VENV)/.tools $(VENV)/.package build/wheels/.done
 	$(RUN) export.web --wheel build/wheels/mediapipe-*.whl --out $(WEB)/public/bundle
 	$(BIN)/cmake -S $(WEB)/core -B build/web-core -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 	  -DCMAKE_TOOLCHAIN_FILE=$(abspath $(WEB))/core/wasi.cmake -DCMAKE_BUILD_TYPE=Release \

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,12 @@ from export import ios
 from export.mil import Program
 from tests.mobile.engine_table import Arrays, Core, Engine, Network
 from tests.mobile.parsing import errors
+from tests.mobile.wheel import mediapipe
 from tests.native.conftest import ROOT, Sdk, sdk  # noqa: F401 - the fixture
 
 IOS = ROOT / "mobile_demo" / "ios"
 SWIFT = sorted(path for path in IOS.rglob("*.swift") if "build" not in path.relative_to(IOS).parts)
 LIBRARY = IOS / "Sources" / "Avguard"
-WHEEL = "mediapipe==0.10.21"
 CLIP = "7fcc7d663cf2"
 TOLERANCE = 1.1e-3  # 1e-3, and both sides are rounded to 1e-4
 
@@ -35,12 +34,8 @@ TOLERANCE = 1.1e-3  # 1e-3, and both sides are rounded to 1e-4
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `python -m export.ios` writes."""
-    wheels = ROOT / "build" / "wheels"
-    if not list(wheels.glob("mediapipe-*.whl")):
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-q", "--no-deps"]
-        subprocess.run([*pip, "-d", str(wheels), WHEEL], check=True)
     folder = tmp_path_factory.mktemp("ios") / "bundle"
-    ios.write(ROOT / "export" / "checkpoints" / "joint.pt", next(wheels.glob("mediapipe-*.whl")), folder)
+    ios.write(ROOT / "export" / "checkpoints" / "joint.pt", mediapipe(), folder)
     return folder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.mobile import web_material
+from tests.mobile.wheel import mediapipe
 from tests.native.conftest import ROOT, Sdk, sdk  # noqa: F401 - the fixture
 
 WEB = ROOT / "mobile_demo" / "web"
@@ -28,6 +29,7 @@ def page() -> Path:
     if missing:
         said = f"{', '.join(missing)} missing: .ci/packages installs what builds and shows the page"
         pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+    mediapipe()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | QUICKLY
     done = subprocess.run(["make", "web"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

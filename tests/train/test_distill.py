@@ -74,8 +74,9 @@ def test_a_run_that_stopped_ends_with_the_same_bits_and_is_exported(
     # Nothing stopped this one but the test: it goes on as if it had not been.
     first.out, first.part = whole, tmp_path / "whole.part"
     first.run()
-    assert weights(whole).keys() == weights(broken).keys()
-    assert all(torch.equal(value, weights(broken)[name]) for name, value in weights(whole).items())
+    uninterrupted, resumed = weights(whole), weights(broken)
+    assert uninterrupted.keys() == resumed.keys()
+    assert all(torch.equal(value, resumed[name]) for name, value in uninterrupted.items())
 
     # What was trained is what is exported, and the float model beside it is as it was.
     kept = load_checkpoint(whole).state_dict()

@@ -17,7 +17,7 @@ android {
     sourceSets["main"].assets.srcDir("../../../avguard/models")
     androidResources {
         noCompress += listOf("pte", "json")
-        ignoreAssetsPattern = "*.py:*.md:__pycache__"
+        ignoreAssetsPattern = "*.py:__pycache__" // NOTICE.md goes along
     }
 
     compileOptions {

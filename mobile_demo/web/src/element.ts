@@ -63,19 +63,24 @@ function teller(sound: AudioBuffer | null, port: Port): (until_s: number) => Pro
 /** Every picture as the element shows it; the film waits where the worker is behind. */
 function see(player: HTMLVideoElement, port: Port, hear: (until_s: number) => Promise<void>): Promise<void> {
   const canvas = document.createElement("canvas");
+  let turn = Promise.resolve();
   return new Promise((resolve, reject) => {
-    const next = async (_now: number, frame: VideoFrameCallbackMetadata) => {
+    const feed = async (t_us: number, picture: ReturnType<typeof grab>) => {
+      await hear(t_us / 1e6 + AHEAD_S);
+      await port.room();
+      port.picture(t_us, picture);
+      if (player.paused && !player.ended) await player.play();
+    };
+    const next = (_now: number, frame: VideoFrameCallbackMetadata) => {
       const t_us = Math.round(frame.mediaTime * 1e6);
       const picture = grab(player, canvas, t_us);
       player.requestVideoFrameCallback(next);
       if (port.full) player.pause();
-      await hear(frame.mediaTime + AHEAD_S);
-      await port.room();
-      port.picture(t_us, picture);
-      if (player.paused && !player.ended) void player.play().catch(reject);
+      turn = turn.then(() => feed(t_us, picture));
+      turn.catch(reject);
     };
     player.requestVideoFrameCallback(next);
-    player.onended = () => resolve();
+    player.onended = () => resolve(turn);
     player.play().catch(reject);
   });
 }

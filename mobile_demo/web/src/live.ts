@@ -50,7 +50,9 @@ function see(player: HTMLVideoElement, port: Port, origin_ms: number): () => voi
   const next = (now: number, frame: VideoFrameCallbackMetadata) => {
     if (!on) return;
     const t_us = Math.round(((frame.captureTime ?? now) - origin_ms) * 1000);
-    port.picture(t_us, grab(player, canvas, t_us));
+    // A camera does not wait.
+    if (port.full) ++port.dropped;
+    else port.picture(t_us, grab(player, canvas, t_us));
     player.requestVideoFrameCallback(next);
   };
   player.requestVideoFrameCallback(next);

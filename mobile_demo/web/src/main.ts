@@ -122,7 +122,10 @@ function drawTimeline(verdict: Verdict): void {
 worker.onmessage = ({ data }: MessageEvent<Said>) => {
   if (data.took) return port.took();
   if (data.progress) return show(data.progress);
-  if (data.error) closeCamera();
+  if (data.error) {
+    port.close();
+    closeCamera();
+  }
   element("progress").hidden = true;
   enable(true);
   memory = data.memory ?? memory;
@@ -149,7 +152,7 @@ function check(file: File): void {
   player.muted = false;
   player.src = URL.createObjectURL(file);
   if (typeof VideoDecoder !== "undefined") worker.postMessage({ file });
-  else play(file, port).catch(fail);
+  else play(file, port).catch((failure) => port.closed || fail(failure));
 }
 
 function fail(failure: unknown): void {

@@ -9,6 +9,7 @@ export class Port {
   private taken = 0;
   private waiting: (() => void)[] = [];
   dropped = 0;
+  closed = false;
 
   constructor(private readonly worker: Worker) {}
 
@@ -16,13 +17,7 @@ export class Port {
     this.send({ begin });
   }
 
-  /** Sends a picture; with the worker far behind it is dropped and counted. */
   picture(t_us: number, picture: VideoFrame | Pixels): void {
-    if (this.full) {
-      ++this.dropped;
-      if (!("rgba" in picture)) picture.close();
-      return;
-    }
     this.send({ t_us, picture }, ["rgba" in picture ? picture.rgba : (picture as unknown as Transferable)]);
   }
 
@@ -34,6 +29,7 @@ export class Port {
     this.send({ end: { dropped: this.dropped, total_s } });
   }
 
+  /** Whether the worker is so far behind that more should wait, or be left out. */
   get full(): boolean {
     return this.sent - this.taken >= FULL;
   }
@@ -45,11 +41,18 @@ export class Port {
   }
 
   /** Until there is room again. */
-  room(): Promise<void> {
-    return this.full ? new Promise((resolve) => this.waiting.push(resolve)) : Promise.resolve();
+  async room(): Promise<void> {
+    while (this.full && !this.closed) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  }
+
+  /** The clip came to nothing: what is still on its way goes nowhere. */
+  close(): void {
+    this.closed = true;
+    for (const go of this.waiting.splice(0)) go();
   }
 
   private send(fed: Fed, transfer: Transferable[] = []): void {
+    if (this.closed) return;
     ++this.sent;
     this.worker.postMessage({ fed }, transfer);
   }
