@@ -60,15 +60,15 @@ def test_a_run_that_stopped_ends_with_the_same_bits_and_is_exported(
     data, store, _ = folders
     monkeypatch.setattr("avguard.train.distill.SAVE_STEPS", 1)
     whole, broken = tmp_path / "whole.pt", tmp_path / "broken.pt"
-    first = Distillation(settings(float_checkpoint, 3), data, store, float_checkpoint, broken)
+    first = Distillation(settings(float_checkpoint, 2), data, store, float_checkpoint, broken)
     step = first._train_step
     with monkeypatch.context() as patched:
-        patched.setattr(first, "_train_step", lambda batch: step(batch) if first.step < 2 else stop())
+        patched.setattr(first, "_train_step", lambda batch: step(batch) if first.step < 1 else stop())
         with pytest.raises(KeyboardInterrupt):
             first.run()
     assert not broken.exists()
-    again = Distillation(settings(float_checkpoint, 3), data, store, float_checkpoint, broken)
-    assert again.step == 2
+    again = Distillation(settings(float_checkpoint, 2), data, store, float_checkpoint, broken)
+    assert again.step == 1
     again.run()
     assert not again.part.exists()
     # Nothing stopped this one but the test: it goes on as if it had not been.
@@ -84,7 +84,7 @@ def test_a_run_that_stopped_ends_with_the_same_bits_and_is_exported(
     graph, inputs = int8_graph(whole, []), noise(1, 5)
     program = _core.Program(lower_int8(graph))
     with torch.no_grad():
-        wanted = graph(*inputs)[0]
+        wanted = graph(*inputs)[0].flatten()
     assert torch.from_numpy(program.run([x.numpy() for x in inputs])[0]) == pytest.approx(wanted, abs=0.02)
     comes_nearer(first.graph, load_checkpoint(float_checkpoint).eval())
 
@@ -93,15 +93,17 @@ def comes_nearer(graph: nn.Module, model: nn.Module) -> None:
     """Weights that were disturbed find back while they are rounded."""
 
     def distance() -> torch.Tensor:
+        # In embeddings: of noise the logits of an untrained model are all the same.
         inputs = noise(4, 20)
-        return (graph(*inputs)[0] - model(*inputs)[0].detach()).square().mean()
+        return (graph(*inputs)[2] - model(*inputs)[2].detach()).square().mean()
 
+    draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in graph.parameters():
-            weight += 0.02 * weight.std(unbiased=False) * torch.randn(weight.shape)
+            weight += 0.05 * weight.std(unbiased=False) * torch.randn(weight.shape, generator=draw)
         before = float(distance())
     optimizer = torch.optim.Adam(graph.parameters(), 3e-4)
-    for _ in range(8):
+    for _ in range(5):
         optimizer.zero_grad()
         distance().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
