@@ -144,12 +144,13 @@ class Stations:
         joint = _core.Program(self._bundle.program(choose_role("auto")))
         inputs = [pattern_input(shape, seed) for seed, shape in enumerate(joint_shapes(self._bundle))]
         looks = pictures / spec.face.detector_every
+        meshes = pictures / spec.face.mesh_every
         windows = max(1, -(-(pictures - spec.window.frames) // spec.window.stride_frames) + 1)
         once: dict[str, tuple[Callable[[], object], float]] = {
             "face detector, picture": (lambda: [self._detector_input(p) for p in self.frames], looks / SAMPLES),
             "face detector, network": (self._network("face_detector", small), looks / SAMPLES),
-            "face mesh, picture": (lambda: [self._crop(p, *mesh) for p in self.frames], pictures / SAMPLES),
-            "face mesh, network": (self._network("face_mesh", crops), pictures / SAMPLES),
+            "face mesh, picture": (lambda: [self._crop(p, *mesh) for p in self.frames], meshes / SAMPLES),
+            "face mesh, network": (self._network("face_mesh", crops), meshes / SAMPLES),
             "canvas": (lambda: [self._crop(p, *canvas) for p in self.frames], pictures / SAMPLES),
             "16 kHz and log-mel": (lambda: _core.log_mel(_core.resample(self._sound, self._rate_hz)), 1.0),
             "joint model": (lambda: joint.run(inputs), float(windows)),

@@ -32,9 +32,10 @@ AARCH64 = ("qemu-aarch64", "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu")
 CORTEX_M = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none", "-chardev",
             "stdio,id=host", "-semihosting-config", "enable=on,target=native,chardev=host", "-kernel")  # fmt: skip
 # What is only heard agrees to the last digit that is printed. What is seen does not: the float face mesh is rounded
-# otherwise on another CPU, its points differ by up to 1e-4 px, and here and there a pixel of a crop by one level.
-HEARD, SEEN, SEEN_STEP = 1e-4, 1e-3, 1e-2
-CUT_S = 2
+# otherwise on another CPU, its points differ by up to 1e-4 px, and pixels of the crops by a level. That moved scores of
+# one real clip's first 3 s by up to 7e-4, of its first 2 s by 1.9e-3, and single steps of the timeline by 6e-3.
+HEARD, SEEN, SEEN_STEP = 1e-4, 5e-3, 2e-2
+CUT_S = 3
 MAKE_RAW: Callable[..., None] = runpy.run_path(str(ROOT / "cpp" / "examples" / "camera" / "make_raw.py"))["write"]
 
 
