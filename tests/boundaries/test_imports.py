@@ -200,7 +200,8 @@ def test_every_source_file_says_its_licence() -> None:
 
 def says_licence(path: Path) -> bool:
     lines = path.read_text(encoding="utf-8").splitlines()
-    first = lines[1:2] if lines and lines[0].startswith("#!") else lines[:1]
+    # Some first lines must be first: which interpreter, which release of Swift's package manager.
+    first = lines[1:2] if lines and lines[0].startswith(("#!", "// swift-tools-version")) else lines[:1]
     return not lines or any("SPDX-License-Identifier: Apache-2.0" in line for line in first)
 
 
