@@ -4,7 +4,7 @@
 How far the page may be from Python: 1e-3, and as far as the clip's own scores move when the page's programs run in this
 machine's onnxruntime, or the mesh moves by a millionth of a pixel. Faces are followed from frame to frame and a crop's
 samples are whole numbers, so in a few clips such differences grow: 07dd07497d37 moves by 0.007 while its decoded frames
-and sound are the same to the bit in both.
+have the same times and sums in both.
 """
 
 from __future__ import annotations

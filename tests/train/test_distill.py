@@ -86,15 +86,15 @@ def test_a_run_that_stopped_ends_with_the_same_bits_and_is_exported(
     with torch.no_grad():
         wanted = graph(*inputs)[0].flatten()
     assert torch.from_numpy(program.run([x.numpy() for x in inputs])[0]) == pytest.approx(wanted, abs=0.02)
-    comes_nearer(first.graph, load_checkpoint(float_checkpoint).eval())
+    comes_nearer(first, load_checkpoint(float_checkpoint).eval())
 
 
-def comes_nearer(graph: nn.Module, model: nn.Module) -> None:
+def comes_nearer(run: Distillation, model: nn.Module) -> None:
     """Weights that were disturbed find back while they are rounded."""
+    graph, inputs = run.graph, [torch.from_numpy(x) for x in run._batch(7).inputs]
 
     def distance() -> torch.Tensor:
-        # In embeddings: of noise the logits of an untrained model are all the same.
-        inputs = noise(4, 20)
+        # In embeddings: the logits of an untrained model are all the same.
         return (graph(*inputs)[2] - model(*inputs)[2].detach()).square().mean()
 
     draw = torch.Generator().manual_seed(1)
