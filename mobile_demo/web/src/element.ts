@@ -11,9 +11,11 @@ const AHEAD_S = 0.5;
 export async function play(file: File, port: Port): Promise<void> {
   const player = document.createElement("video");
   player.muted = player.playsInline = true;
+  // Listened for before it can happen: the picture may be there long before the sound is decoded.
+  const opening = loaded(player);
   player.src = URL.createObjectURL(file);
   try {
-    const [sound, opened] = [await decoded(file), await loaded(player)];
+    const [sound, opened] = await Promise.all([decoded(file), opening]);
     const seen = opened && player.videoWidth > 0;
     if (!seen && !sound) throw new Error("This is not a video or sound file that this browser can read.");
     const total_s = Math.max(opened ? player.duration : 0, sound?.duration ?? 0);
