@@ -2,7 +2,8 @@
 """``python -m avguard.train``: clips in, checkpoint out, resumable at every step.
 
 Without a step name everything runs in order: cache the clips' tensors, train the forge's generators, make windows in
-the background, fit.
+the background, fit. ``voices``, which is not among them, makes a data folder that has Debian's voices besides, for
+``--data`` of the other steps.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from avguard.train.loop import Settings
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m avguard.train", description=__doc__)
-    parser.add_argument("step", nargs="?", choices=("all", "cache", "generators", "produce", "fit"), default="all")
+    parser.add_argument(
+        "step", nargs="?", choices=("all", "voices", "cache", "generators", "produce", "fit"), default="all"
+    )
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--data", type=Path, default=Path(shared) / "data", help="folder with clips.csv and speech.csv")
     parser.add_argument("--run", type=Path, default=Path("runs/joint"), help="folder of the run")
@@ -51,6 +54,11 @@ def main() -> int:
     """Run the chosen step; returns an exit code."""
     args = _parser().parse_args()
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    if args.step == "voices":
+        from avguard.train.voices import add_voices, unpack
+
+        unpack(args.work / "packages")
+        add_voices(args.data, args.work / "packages", args.work / "data")
     if args.step in ("all", "cache"):
         from avguard.train.cache import build_cache
 

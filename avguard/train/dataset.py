@@ -78,7 +78,7 @@ def hide(inputs: tuple[NDArray[np.float32], ...], rng: np.random.Generator) -> N
         elif view[1] < 2 * VIEW_DROPOUT:
             linear[i] = 0
         _erase_square(face[i], rng)
-        _mask_sound(mel[i, 0], linear[i, 0], rng)
+        mask_sound(mel[i, 0], linear[i, 0], rng)
 
 
 def _erase_square(face: NDArray[np.float32], rng: np.random.Generator) -> None:
@@ -88,7 +88,7 @@ def _erase_square(face: NDArray[np.float32], rng: np.random.Generator) -> None:
         face[:, :, top : top + side, left : left + side] = 0
 
 
-def _mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.random.Generator) -> None:
+def mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.random.Generator) -> None:
     for bands in (mel, linear):
         width = int(rng.integers(0, bands.shape[0] // 4))
         low = int(rng.integers(0, bands.shape[0] - width))

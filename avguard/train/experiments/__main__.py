@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m avguard.train.experiments run|table``: run the plan, or print tables of what has been run.
+"""``python -m avguard.train.experiments run|table|partial``: run the plan, print tables of what has been run, or
+measure how well the product tells where a clip was forged and by how much its sound is late (``partial``; no store).
 
 The store must hold windows (``python -m avguard.train produce``). Every run resumes; results are JSON files.
 """
@@ -11,7 +12,9 @@ import os
 import sys
 from pathlib import Path
 
+from avguard import Checker
 from avguard.evaluate.manifest import read_manifest
+from avguard.train.experiments.partial import measure, table
 from avguard.train.experiments.plan import plan
 from avguard.train.experiments.run import NATURAL, run_all
 from avguard.train.experiments.table import ablation_table, claims_table, folds_table, read_results, unseen_table
@@ -21,7 +24,7 @@ from avguard.train.loop import Settings
 def main() -> int:
     """Run the chosen step; returns an exit code."""
     parser = argparse.ArgumentParser(prog="python -m avguard.train.experiments", description=__doc__)
-    parser.add_argument("step", choices=("run", "table"))
+    parser.add_argument("step", choices=("run", "table", "partial"))
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
     parser.add_argument("--work", type=Path, default=Path("runs/store"), help="folder of cached tensors and windows")
@@ -33,6 +36,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
+    if args.step == "partial":
+        rows = [row for row in read_manifest(args.data) if row.split == "test"]
+        with Checker() as checker:
+            sys.stdout.write(table(list(measure(rows, args.data, checker))) + "\n")
+        return 0
     if args.step == "table":
         results, rows = read_results(args.out), list(read_manifest(args.data))
         for title, make in (
