@@ -25,8 +25,9 @@ from avguard.errors import ModelError, UsageError
 from avguard.spec import load_spec
 from avguard.train.checkpoint import load_checkpoint
 from avguard.train.graph import deployable, trace
-from avguard.train.model import JointModel
+from avguard.train.model import JointModel, random_inputs
 from avguard.train.quantizer import JointQuantizer
+from avguard.train.ranges import Ranges, read_ranges, set_ranges, write_ranges
 
 # Left in float inside the same delegate: the trunks' first layers pass ranges that eight bits per tensor cannot hold.
 # Quantized too they cost 0.04 AUC over the heads on validation, without them a few hundredths of a logit's deviation.
@@ -38,12 +39,14 @@ FLOAT_PARTS = (
 _EPSILON = 2**-12
 
 
-def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> nn.Module:
+def quantized(
+    model: JointModel, calibration_batches: Iterable[Sequence[Tensor]], ranges: Ranges | None = None
+) -> GraphModule:
     """The int8 graph of a model that was trained in float.
 
     ``calibration_batches``: tuples in the order of ``INPUT_SHAPES``, float32, any batch size; ranges of activations
-    come from them, so they must look like production data, missing modalities included.
-    Raises UsageError when there is no calibration window.
+    come from them, so they must look like production data, missing modalities included. Given ``ranges``, these count.
+    Raises UsageError when there is no calibration window, ModelError when ``ranges`` are another graph's.
     """
     prepared = _prepared(model, get_symmetric_quantization_config(is_per_channel=True))
     seen = 0
@@ -53,7 +56,7 @@ def quantized(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]
             seen += 1
     if not seen:
         raise UsageError("int8 export needs at least one calibration window")
-    return converted(prepared)
+    return converted(prepared, ranges)
 
 
 def trainable(model: JointModel) -> nn.Module:
@@ -87,12 +90,14 @@ def observe(graph: nn.Module, batches: Iterable[Sequence[Tensor]]) -> None:
             rounding.disable_observer()
 
 
-def converted(graph: nn.Module) -> nn.Module:
+def converted(graph: nn.Module, ranges: Ranges | None = None) -> GraphModule:
     """The int8 graph of a prepared one. Its biases are multiples of the step of the sums that they are added to.
 
     Every integer kernel rounds them so; in the graph itself it is the same rounding for all.
     """
     result: GraphModule = convert_pt2e(graph)
+    if ranges is not None:
+        set_ranges(result, ranges)
     for node in result.graph.nodes:
         if node.target == torch.ops.aten.conv2d.default:
             _round_bias(result, node)
@@ -113,15 +118,25 @@ def _round_bias(graph: GraphModule, convolution: Node) -> None:
     values.copy_((values / step).round() * step)
 
 
-def int8_graph(checkpoint: Path, calibration_batches: Iterable[Sequence[Tensor]]) -> nn.Module:
+def int8_graph(
+    checkpoint: Path, calibration_batches: Iterable[Sequence[Tensor]], ranges: Path | None = None
+) -> nn.Module:
     """The graph that ``avguard.train.distill`` trained in eight bits, or, of a float checkpoint, ``quantized``.
 
-    Raises ModelError when the file is not a checkpoint.
+    ``ranges``: file of the ranges that ``quantized`` is to have; when it holds those of other weights, or none, they
+    are measured on the batches and written there. Raises ModelError when a file is not what it should be.
     """
     model = load_checkpoint(checkpoint)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True).get("quantized")
     if state is None:
-        return quantized(model, calibration_batches)
+        kept = read_ranges(ranges, checkpoint) if ranges else None
+        if kept is not None:
+            # The weights' scales are read off in a forward pass; what passes does not matter.
+            return quantized(model, [random_inputs(1, torch.Generator().manual_seed(0))], kept)
+        measured = quantized(model, calibration_batches)
+        if ranges:
+            write_ranges(ranges, checkpoint, measured)
+        return measured
     graph = trainable(model)
     try:
         graph.load_state_dict(state)
