@@ -40,9 +40,10 @@ from export.card import with_measured
 from export.faces import face_targets
 from export.held_out import load as load_held_out
 from export.interface import joint_interface
-from export.parity import Judge, Window, as_windows, of_pte, table
+from export.parity import Judge, Window, as_windows, of_package, of_pte, table
 from export.sheet import sheet
 from export.targets import Files, joint_targets, sizes, write_targets
+from export.to_coreml import export_joint_coreml
 from export.to_executorch import FLOAT_NAME, INT8_NAME, export_float, lower_int8
 from export.versions import LICENCES, MODEL_ID
 
@@ -229,7 +230,11 @@ def judged_targets(
     """ONNX and CoreML of the joint model, and of the face models given their wheel; ModelError past tolerance."""
     judge.judge("joint_fp32.pte, ExecuTorch", "float", of_pte(programs["joint_float"]))
     judge.judge("joint_int8.pte, ExecuTorch", "int8", of_pte(programs["joint_int8"]))
-    files = joint_targets(model, graph, joint_interface(MODEL_ID, **LICENCES), judge)
+    interface = joint_interface(MODEL_ID, **LICENCES)
+    # Not written: it shows that what the halves of the one that is written move is not another graph.
+    whole = of_package(export_joint_coreml(graph, interface))
+    judge.judge("joint_int8 in CoreML with float32, interpreter", "int8", whole)
+    files = joint_targets(model, graph, interface, judge)
     return files | (face_targets(wheel, judge.lines) if wheel else {})
 
 
