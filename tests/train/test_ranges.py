@@ -74,7 +74,7 @@ def test_a_range_that_is_no_number_is_refused(checkpoint: Path, tmp_path: Path) 
     path = tmp_path / "ranges.json"
     write_ranges(path, checkpoint, graph(0.1))
     raw = json.loads(path.read_text())
-    raw["ranges"] = {name: ("wide", 0) for name in raw["ranges"]}
+    raw["ranges"] = dict.fromkeys(raw["ranges"], ("wide", 0))
     path.write_text(json.dumps(raw))
     with pytest.raises(ModelError, match="holds no ranges"):
         read_ranges(path, checkpoint)
