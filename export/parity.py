@@ -141,11 +141,13 @@ def rounding_noise(graph: nn.Module, windows: Sequence[Window], wanted: Floats) 
 class Judge:
     """Holds the references' answers and compares artefacts with them. Windows: at least two, of different clips."""
 
-    def __init__(self, model: nn.Module, graph: nn.Module | None, windows: Sequence[Window]) -> None:
+    def __init__(
+        self, model: nn.Module, graph: nn.Module | None, windows: Sequence[Window], int8_rms: float = INT8_RMS
+    ) -> None:
         self.windows = windows
         self.wanted = {"torch float": run_all(of_torch(model), windows)}
         self.allowed = {
-            "float": FLOAT_RMS, "half": HALF_RMS, "int8": INT8_RMS, "int8 half": INT8_RMS + HALF_RMS
+            "float": FLOAT_RMS, "half": HALF_RMS, "int8": int8_rms, "int8 half": int8_rms + HALF_RMS
         }  # fmt: skip
         self.lines: list[Line] = []
         if graph is None:
