@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bench soak sbom web web-demo web-test clean
+.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bundle-twice bench soak sbom web web-demo web-test clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -148,6 +148,13 @@ evaluate: $(VENV)/.tools $(VENV)/.package
 
 bundle: $(VENV)/.tools $(VENV)/.package
 	$(RUN) export.bundle $(ARGS)
+
+# Everything from the checkpoint into two empty folders, and every byte compared.
+TWICE := build/twice
+bundle-twice: $(VENV)/.tools $(VENV)/.package
+	rm -rf $(TWICE)
+	for n in 1 2; do $(RUN) export.bundle --out $(TWICE)/$$n/bundle --targets $(TWICE)/$$n/targets $(ARGS); done
+	diff -r $(TWICE)/1 $(TWICE)/2
 
 bench: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.bench $(ARGS)

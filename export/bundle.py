@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,18 @@ from avguard.train.checkpoint import load_checkpoint
 from avguard.train.conditions import CONDITIONS
 from avguard.train.graph import deployable
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
+from avguard.train.produce import produce_validation
 from avguard.train.quantize import int8_graph
 from avguard.train.splits import part_of
 from avguard.train.validation import Validation, load_validation, natural_inputs
+from export.card import with_measured
 from export.faces import face_targets
 from export.held_out import load as load_held_out
 from export.interface import joint_interface
-from export.parity import Judge, Window, as_windows, of_pte, table
+from export.parity import Judge, Window, as_windows, of_package, of_pte, table
 from export.sheet import sheet
 from export.targets import Files, joint_targets, sizes, write_targets
+from export.to_coreml import export_joint_coreml
 from export.to_executorch import FLOAT_NAME, INT8_NAME, export_float, lower_int8
 from export.versions import LICENCES, MODEL_ID
 
@@ -95,13 +99,13 @@ class ProgramModel(nn.Module):
         )
 
 
-def ranges_batch(validation: Validation, count: int = 192) -> list[tuple[torch.Tensor, ...]]:
-    """Windows of validation clips for int8 ranges; some without picture, some without sound."""
+def ranges_batch(validation: Validation, count: int = 192) -> Iterator[tuple[torch.Tensor, ...]]:
+    """One batch of windows of validation clips, made when asked for; some without picture, some without sound."""
     chosen = np.random.default_rng(0).permutation(len(validation.pairs))[:count]
     pairs = [validation.pairs[i] for i in chosen]
     for i in range(0, len(pairs), 8):
         pairs[i] = (-1, pairs[i][1]) if pairs[i][1] >= 0 else pairs[i]
-    return [tuple(torch.from_numpy(x) for x in natural_inputs(validation.video, validation.audio, pairs))]
+    yield tuple(torch.from_numpy(x) for x in natural_inputs(validation.video, validation.audio, pairs))
 
 
 def golden_windows(validation: Validation, count: int = 24) -> list[Window]:
@@ -226,7 +230,11 @@ def judged_targets(
     """ONNX and CoreML of the joint model, and of the face models given their wheel; ModelError past tolerance."""
     judge.judge("joint_fp32.pte, ExecuTorch", "float", of_pte(programs["joint_float"]))
     judge.judge("joint_int8.pte, ExecuTorch", "int8", of_pte(programs["joint_int8"]))
-    files = joint_targets(model, graph, joint_interface(MODEL_ID, **LICENCES), judge)
+    interface = joint_interface(MODEL_ID, **LICENCES)
+    # Not written: it shows that what the halves of the one that is written move is not another graph.
+    whole = of_package(export_joint_coreml(graph, interface))
+    judge.judge("joint_int8 in CoreML with float32, interpreter", "int8", whole)
+    files = joint_targets(model, graph, interface, judge)
     return files | (face_targets(wheel, judge.lines) if wheel else {})
 
 
@@ -246,34 +254,36 @@ def main() -> int:
     shared = os.environ.get("AVGUARD_SHARED", "../shared")
     parser.add_argument("--checkpoint", type=Path, default=Path("export/checkpoints/joint.pt"))
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
-    parser.add_argument("--windows", type=Path, default=Path("runs/store/windows"))
+    parser.add_argument("--windows", type=Path, help="by default made of the validation clips, in runs/store")
     parser.add_argument("--out", type=Path, default=Path("avguard/models/default"))
     parser.add_argument("--targets", type=Path, default=Path("build/bundle"), help="folder for ONNX and CoreML")
     parser.add_argument("--wheel", type=Path, help="mediapipe-0.10.21-*.whl: ONNX and CoreML of the face models too")
     parser.add_argument("--held-out", type=Path, help="folder of export.held_out: calibrate on these logits instead")
-    parser.add_argument("--trained-on", nargs="+", help="sources whose clips training saw")
+    parser.add_argument("--trained-on", nargs="+", help="sources whose clips training saw; default: the train part's")
     parser.add_argument("--peak-weight", type=float, default=0.3)
     args = parser.parse_args()
+    torch.set_num_threads(1)  # sums of several threads are others
+    everything = list(read_manifest(args.data))
     model = load_checkpoint(args.checkpoint)
-    validation = load_validation(args.windows, list(read_manifest(args.data)))
+    validation = load_validation(args.windows or produce_validation(args.data, Path("runs/store")), everything)
     with torch.no_grad():
-        graph = int8_graph(args.checkpoint, ranges_batch(validation))
+        graph = int8_graph(args.checkpoint, ranges_batch(validation), args.checkpoint.with_suffix(".ranges.json"))
     programs = {"joint_float": export_float(model), "joint_int8": lower_int8(graph)}
     golden = golden_vectors({"joint_float": deployable(model), "joint_int8": graph})
     errors = parity(programs, golden)
     judge = Judge(deployable(model), graph, golden_windows(validation))
     others = judged_targets(deployable(model), graph, programs, judge, args.wheel)
     scores = agreement(programs, validation)
-    everything = list(read_manifest(args.data))
     if args.held_out:
         clips, hard = load_held_out(sorted(args.held_out.glob("*.json")), everything)
     else:
         clips, hard = judged_validation(everything, args.data, programs["joint_int8"])
     calibration = calibrate(clips, args.peak_weight, hard)
-    card = make_card(model, clips, programs, errors, args.trained_on)
-    write_targets(args.targets, others | {"card.md": card.encode()})
-    write_bundle(args.out, programs, golden, calibration, card, args.trained_on)
+    seen = args.trained_on or [row.source for row in everything if part_of(row) == "train"]
     ours = {FLOAT_NAME: programs["joint_float"], INT8_NAME: programs["joint_int8"]}
+    card = with_measured(make_card(model, clips, programs, errors, seen), args.out, ours)
+    write_targets(args.targets, others | {"card.md": card.encode()})
+    write_bundle(args.out, programs, golden, calibration, card, seen)
     sys.stdout.write(sheet(ours | others, sizes(ours | others), judge.lines) + "\n" + table(judge.lines))
     for role, data in programs.items():
         aucs = ", ".join(f"{head} {value:.3f}" for head, value in scores[role].items())

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avguard.errors import UsageError
 
 CARD = "card.md"
+MEASURED = "Measured on"
 
 
 def with_section(card: str, section: str) -> str:
@@ -26,6 +27,24 @@ def with_section(card: str, section: str) -> str:
     head, *parts = card.split("\n## ")
     kept = [part for part in parts if part.splitlines()[0] != title.removeprefix("## ")]
     return "\n\n## ".join(part.rstrip() for part in [head, *kept, section.removeprefix("## ")]) + "\n"
+
+
+def with_measured(card: str, earlier: Path, programs: Mapping[str, bytes]) -> str:
+    """``card`` with the sections of the bundle that stands in ``earlier``, if one does.
+
+    Where its programs are others than ``programs`` (bytes by file name), each section says on which it was measured.
+    """
+    if not (earlier / "manifest.json").is_file():
+        return card
+    files = json.loads((earlier / "manifest.json").read_text())["files"]
+    other = [name for name, data in programs.items() if files.get(name) != hashlib.sha256(data).hexdigest()]
+    for part in (earlier / CARD).read_text().split("\n## ")[1:]:
+        title, _, text = part.partition("\n")
+        if other and MEASURED not in text:
+            hashes = ", ".join(f"`{name}` of sha256 {files.get(name, '?')[:12]}" for name in programs)
+            text = f"\n{MEASURED} {hashes}; the programs were exported anew since.\n{text}"
+        card = with_section(card, f"## {title}\n{text}")
+    return card
 
 
 def add_sections(bundle: Path, sections: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ Errors are of window logits. ``rms`` is relative to the spread of the reference 
 head's standard deviation over the windows), so that it says what an error means to a verdict.
 
 A fake-quantised graph cannot be followed to the last step, not even by itself: a sum in another order puts values near
-a rounding edge on the other side, and the steps add up through a hundred layers. How far that goes is measured: the
-graph is given inputs that differ by JITTER. An int8 artefact must be within INT8_RMS, or NOISE_FACTOR times that noise.
+a rounding edge on the other side, and the steps add up through a hundred layers. How far that goes at most is measured:
+the graph is given inputs that differ by JITTER.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Runner = Callable[[Window], Floats]
 
 FLOAT_RMS, HALF_RMS, INT8_RMS = 1e-3, 0.02, 0.01
 # More jitter moves the answers no further: the noise is that of independent roundings.
-JITTER, NOISE_FACTOR = 1e-5, 1.5
+JITTER = 1e-5
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,19 @@ def rounding_noise(graph: nn.Module, windows: Sequence[Window], wanted: Floats) 
 class Judge:
     """Holds the references' answers and compares artefacts with them. Windows: at least two, of different clips."""
 
-    def __init__(self, model: nn.Module, graph: nn.Module | None, windows: Sequence[Window]) -> None:
+    def __init__(
+        self, model: nn.Module, graph: nn.Module | None, windows: Sequence[Window], int8_rms: float = INT8_RMS
+    ) -> None:
         self.windows = windows
         self.wanted = {"torch float": run_all(of_torch(model), windows)}
-        self.allowed = {"float": FLOAT_RMS, "half": HALF_RMS}
+        self.allowed = {
+            "float": FLOAT_RMS, "half": HALF_RMS, "int8": int8_rms, "int8 half": int8_rms + HALF_RMS
+        }  # fmt: skip
         self.lines: list[Line] = []
         if graph is None:
             return
         self.wanted["fake-quant"] = run_all(of_torch(graph), windows)
         noise = rounding_noise(graph, windows, self.wanted["fake-quant"])
-        self.allowed["int8"] = max(INT8_RMS, NOISE_FACTOR * noise)
-        self.allowed["int8 half"] = self.allowed["int8"] + HALF_RMS
         self._note("fake-quant", "torch float", self.wanted["fake-quant"], float("inf"))
         self.lines.append(
             Line(f"fake-quant, inputs moved by {JITTER:g}", "fake-quant", float("nan"), noise, float("inf"))

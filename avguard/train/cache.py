@@ -73,7 +73,11 @@ def folder_of(cache: Path, row: Row) -> Path:
 
 def build_cache(data: Path, cache: Path, splits: tuple[str, ...] = ("train", "test"), workers: int = 2) -> list[str]:
     """Extract every clip of ``splits`` that is not cached yet. Returns one line per clip that failed."""
-    rows = [row for row in read_manifest(data) if row.split in splits]
+    return cache_rows([row for row in read_manifest(data) if row.split in splits], data, cache, workers)
+
+
+def cache_rows(rows: list[Row], data: Path, cache: Path, workers: int = 2) -> list[str]:
+    """Extract every clip of ``rows`` that is not cached yet. Returns one line per clip that failed."""
     todo = [row for row in rows if not _is_current(folder_of(cache, row))]
     failures: list[str] = []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

@@ -18,7 +18,7 @@ import torch
 
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.train import windows as w
-from avguard.train.cache import folder_of
+from avguard.train.cache import cache_rows, folder_of
 from avguard.train.forge.learned import install
 from avguard.train.splits import part_of
 from avguard.train.store import encode_audio, encode_video, write_shard
@@ -97,6 +97,16 @@ def produce(
         _write_round(
             store / "train", f"{seed}-{number:03d}", [training[i] for i in order], cache, training, deadline, seed, most
         )
+
+
+def produce_validation(data: Path, work: Path) -> Path:
+    """Cache and write the validation windows alone, if they are not there yet; returns the folder of windows."""
+    rows = [row for row in read_manifest(data) if part_of(row) == "validation"]
+    for failure in cache_rows(rows, data, work / "cache"):
+        print(f"\nnot cached: {failure}", file=sys.stderr)
+    usable = [row for row in rows if (folder_of(work / "cache", row) / "meta.json").exists()]
+    _write_round(work / "windows/validation", "v", usable, work / "cache", None, float("inf"), 0, 0)
+    return work / "windows"
 
 
 def produce_natural(data: Path, cache: Path, folder: Path) -> None:

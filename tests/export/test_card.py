@@ -9,7 +9,7 @@ import pytest
 
 from avguard.errors import UsageError
 from avguard.models import open_bundle
-from export.card import add_sections, with_section
+from export.card import MEASURED, add_sections, with_measured, with_section
 from tests.models.bundles import copy_bundle
 
 CARD = "# model\n\nWords.\n\n## One\n\nold\n\n## Two\n\nkept\n"
@@ -37,3 +37,19 @@ def test_the_bundle_still_opens(tmp_path: Path) -> None:
     bundle = copy_bundle(tmp_path / "bundle")
     add_sections(bundle, ["## Measured\n\n1 of 2\n"])
     assert b"1 of 2" in open_bundle(bundle).data["card.md"]
+
+
+def test_measured_sections_stay_and_say_so_when_the_programs_are_others(tmp_path: Path) -> None:
+    bundle = copy_bundle(tmp_path / "bundle")
+    (bundle / "card.md").write_text(CARD)
+    programs = {name: (bundle / name).read_bytes() for name in ("joint_fp32.pte", "joint_int8.pte")}
+    fresh = "# model\n\nOther words.\n"
+    assert with_measured(fresh, tmp_path / "nothing", programs) == fresh
+    same = with_measured(fresh, bundle, programs)
+    assert same == CARD.replace("Words", "Other words")
+    other = with_measured(fresh, bundle, programs | {"joint_int8.pte": b"exported anew"})
+    assert other.count(MEASURED) == 2
+    assert other.index("## One") < other.index(MEASURED) < other.index("old")
+    # Exported once more, they say the same: what they were measured on, not what stood there last.
+    (bundle / "card.md").write_text(other)
+    assert with_measured(fresh, bundle, programs | {"joint_int8.pte": b"and again"}) == other

@@ -69,7 +69,8 @@ def windows() -> list[Window]:
 
 @pytest.fixture(scope="module")
 def judge(model: nn.Module, graph: nn.Module, windows: list[Window]) -> Judge:
-    return Judge(model, graph, windows)
+    # What an untrained model says differs less from window to window, and every rounding is large beside it.
+    return Judge(model, graph, windows, int8_rms=0.2)
 
 
 @pytest.fixture(scope="module")
