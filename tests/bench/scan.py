@@ -42,25 +42,23 @@ class Least:
     processor_s: float = float("inf")
 
 
-def listed(data: Path, table: str, count: int) -> list[Path]:
-    """The first ``count`` files that a CSV names, by name, so that sources mix."""
+def listed(data: Path, table: str, count: int) -> dict[Path, float]:
+    """The first ``count`` files that a CSV names, by name, so that sources mix; and the seconds of each."""
     with (data / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        next(reader)
-        names = sorted(row[0] for row in reader)
-    return [data / name for name in names if (data / name).is_file()][:count]
+        rows = sorted((row["clip"], float(row["duration_s"])) for row in csv.DictReader(file))
+    return dict([(data / name, seconds) for name, seconds in rows if (data / name).is_file()][:count])
 
 
-def corpus(data: Path, folder: Path, clips: int, speech: int, broken: int) -> list[Path]:
-    """Files to scan; the broken ones are made in ``folder``."""
-    whole = [*listed(data, "clips", clips), *listed(data, "speech", speech)]
-    made = []
+def corpus(data: Path, folder: Path, clips: int, speech: int, broken: int) -> tuple[list[Path], float]:
+    """(files to scan, seconds of those that are whole); the broken ones are made in ``folder``."""
+    whole = listed(data, "clips", clips) | listed(data, "speech", speech)
+    sources, made = list(whole), []
     for k in range(broken):
-        source = whole[k * len(whole) // broken]
+        source = sources[k * len(sources) // broken]
         kind = list(KINDS)[k % len(KINDS)]
         made.append(folder / f"{kind}-{k}{source.suffix}")
         made[-1].write_bytes(KINDS[kind](source.read_bytes(), k))
-    return [*whole, *made]
+    return [*sources, *made], sum(whole.values())
 
 
 def scan(files: list[Path], out: Path, options: tuple[str, ...]) -> tuple[float, float, Verdicts]:
@@ -101,10 +99,11 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = corpus(args.data, folder, args.clips, args.speech, args.broken)
+        files, media_s = corpus(args.data, folder, args.clips, args.speech, args.broken)
         found, same = measure(files, folder, args.rounds)
     allowed, load = sorted(os.sched_getaffinity(0)), os.getloadavg()[2]
-    print(f"{len(files)} files, {args.broken} of them broken; {platform.machine()}, cores {allowed}; load {load:.1f}")
+    print(f"{len(files)} files, {media_s:.0f} s of media, and {args.broken} of them broken")
+    print(f"{platform.machine()}, cores {allowed}, load of the last 15 minutes {load:.1f}")
     print("| run | wall | processor | files a second | against 1 worker |\n|---|---|---|---|---|")
     for row, least in found.items():
         ratio = found["1 worker"].wall_s / least.wall_s
