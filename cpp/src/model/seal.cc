@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace avg {
 namespace {
@@ -68,18 +69,18 @@ uint32_t Crc32(const void* data, size_t size) {
 Status Unseal(const void* file, size_t size, size_t* program_size, std::string* said) {
   const auto* bytes = static_cast<const uint8_t*>(file);
   if (size < kSealBytes || std::memcmp(bytes + size - kSealBytes, kMagic, kMagicBytes) != 0) {
-    return Refuse("does not end with a seal: it was cut off, or exported without one. Reinstall the bundle or export "
-                  "it again.",
-                  said);
+    return Refuse(
+        "does not end with a seal: it was cut off, or exported without one. Reinstall the bundle, or export it again.",
+        said);
   }
   const size_t program = size - kSealBytes;
   const uint8_t* seal = bytes + program + kMagicBytes;
   // First, so that no other word of a damaged seal is believed.
   const uint32_t found = Crc32(bytes, size - 4), wanted = Read<uint32_t>(seal + 12);
   if (found != wanted) {
-    return Refuse("was altered: its CRC-32 is " + Hex(found) + ", its seal says " + Hex(wanted) +
-                      ". Reinstall the bundle.",
-                  said);
+    return Refuse(
+        "was altered: its CRC-32 is " + Hex(found) + ", its seal says " + Hex(wanted) + ". Reinstall the bundle.",
+        said);
   }
   const auto version = Read<uint32_t>(seal);
   if (version != kVersion) {
