@@ -259,7 +259,11 @@ def main() -> int:
     parser.add_argument("--targets", type=Path, default=Path("build/bundle"), help="folder for ONNX and CoreML")
     parser.add_argument("--wheel", type=Path, help="mediapipe-0.10.21-*.whl: ONNX and CoreML of the face models too")
     parser.add_argument("--held-out", type=Path, help="folder of export.held_out: calibrate on these logits instead")
-    parser.add_argument("--trained-on", nargs="+", help="sources whose clips training saw; default: the train part's")
+    parser.add_argument(
+        "--trained-on",
+        nargs="+",
+        help="sources whose clips training saw; default: the checkpoint's, else the train part's",
+    )
     parser.add_argument("--peak-weight", type=float, default=0.3)
     args = parser.parse_args()
     torch.set_num_threads(1)  # sums of several threads are others
@@ -279,7 +283,8 @@ def main() -> int:
     else:
         clips, hard = judged_validation(everything, args.data, programs["joint_int8"])
     calibration = calibrate(clips, args.peak_weight, hard)
-    seen = args.trained_on or [row.source for row in everything if part_of(row) == "train"]
+    known = torch.load(args.checkpoint, map_location="cpu", weights_only=True).get("trained_on")
+    seen = args.trained_on or known or [row.source for row in everything if part_of(row) == "train"]
     ours = {FLOAT_NAME: programs["joint_float"], INT8_NAME: programs["joint_int8"]}
     card = with_measured(make_card(model, clips, programs, errors, seen), args.out, ours)
     write_targets(args.targets, others | {"card.md": card.encode()})

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from avguard.spec import load_spec
 from export.interface import Interface
 from export.parity import Judge, Line, as_windows, of_onnx, of_package, table
+from export.seal import seal
 from export.tflite_port import Graph, Port
 from export.to_coreml import export_coreml, in_folder, write_package
 from export.to_onnx import export_onnx
@@ -80,7 +81,7 @@ def constant_methods(source: Source) -> dict[str, str]:
 
 
 def lower(port: nn.Module, source: Source) -> bytes:
-    """The port as an ExecuTorch program. Raises ValueError unless all of it sits in one XNNPACK delegate."""
+    """The port as a sealed ExecuTorch program. Raises ValueError unless all of it sits in one XNNPACK delegate."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
@@ -93,7 +94,7 @@ def lower(port: nn.Module, source: Source) -> bytes:
     left = [name for name in calls if "getitem" not in name]
     if left != ["executorch_call_delegate"]:
         raise ValueError(f"{source.name}: not one delegate but {left}")
-    return bytes(edge.to_executorch().buffer)
+    return seal(bytes(edge.to_executorch().buffer))
 
 
 def export_all(wheel: Path, out: Path) -> dict[str, int]:

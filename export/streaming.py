@@ -18,6 +18,7 @@ from avguard.errors import UsageError
 from avguard.spec import load_spec
 from avguard.train.graph import deployable
 from avguard.train.model import JointModel
+from export.seal import seal
 from export.to_executorch import lower_methods
 
 SPEC = load_spec()
@@ -97,9 +98,8 @@ def export_streaming(model: JointModel) -> bytes:
     with torch.no_grad():
         copy = deployable(model)
         examples = example_inputs(copy)
-        return lower_methods(
-            {name: export(part.eval(), examples[name], strict=False) for name, part in methods(copy).items()}
-        )
+        programs = {name: export(part.eval(), examples[name], strict=False) for name, part in methods(copy).items()}
+        return seal(lower_methods(programs))
 
 
 class Stream:

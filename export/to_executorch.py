@@ -28,6 +28,7 @@ from avguard.train.graph import deployable, trace
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel
 from avguard.train.quantize import quantized
 from export.compact import compact
+from export.seal import seal
 
 FLOAT_NAME = "joint_fp32.pte"
 INT8_NAME = "joint_int8.pte"
@@ -60,12 +61,12 @@ def assert_fully_delegated(edge: EdgeProgramManager, method: str = "forward") ->
 
 
 def lower(program: ExportedProgram) -> bytes:
-    """Lower an exported program to a compact ``.pte``. Raises ModelError when anything stays outside the delegate."""
-    return compact(lower_methods({"forward": program}))
+    """Lower an exported program to a compact, sealed ``.pte``. Raises ModelError unless all of it is delegated."""
+    return seal(compact(lower_methods({"forward": program})))
 
 
 def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:
-    """Lower several exported programs to the methods of one ``.pte``. Raises ModelError as ``lower`` does."""
+    """Lower several exported programs to the methods of one ``.pte`` without a seal. Raises ModelError."""
     edge = to_edge_transform_and_lower(
         programs, partitioner=[XnnpackPartitioner()], constant_methods=constant_methods()
     )

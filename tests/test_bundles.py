@@ -23,7 +23,7 @@ from avguard.models import default_path, open_bundle
 from avguard.models.choice import VARIABLE
 from avguard.models.signature import NAME, key_id, read_public_key
 from tests.models import test_artefacts
-from tests.models.bundles import copy_bundle, edit, replace_file
+from tests.models.bundles import copy_bundle, edit, replace_file, resealed
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ def test_verify_names_another_spec_inside_a_program(home: Path, capsys: pytest.C
     mine = named(home / "mine", "mine@2")
     wanted = open_bundle(mine).manifest.spec_hash.encode()
     data = (mine / "face_mesh.pte").read_bytes()
-    replace_file(mine, "face_mesh.pte", data.replace(wanted, b"0" * 64))
+    replace_file(mine, "face_mesh.pte", resealed(data.replace(wanted, b"0" * 64)))
     code, _, err = run(capsys, "verify", str(mine))
     assert code == ModelError.code
     assert f"face_mesh.pte: the program was made for another spec: it carries {'0' * 64}" in err

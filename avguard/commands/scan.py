@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="JSONL", required=True, help="results; what is in it is not judged again")
     parser.add_argument("--parquet", metavar="FILE", help="when done, all results as a table too")
     parser.add_argument("--workers", type=_whole, default=2, metavar="N", help="worker processes (default 2)")
+    parser.add_argument("--no-pin", action="store_true", help="let workers move between cores")
     parser.add_argument("--timeout", type=_seconds, default=1800.0, metavar="S", help="seconds for one file")
     parser.add_argument("--max-errors", type=_whole, default=0, metavar="N", help="give up after N errors (0: never)")
     parser.add_argument("--retry-errors", action="store_true", help="judge files again whose row is an error")
@@ -51,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     from avguard.scan.journal import Journal
     from avguard.scan.progress import Meter
     from avguard.scan.run import Options, scan
-    from avguard.scan.team import LocalTeam
     from avguard.scan.worker import Settings, model_key
 
     if args.workers < 1:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     meter = None if args.quiet else Meter(sys.stderr)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(Path(args.out), settings.model))
-        team: Team = _ray_team(settings, args) if args.engine == "ray" else LocalTeam(settings)
+        team: Team = _ray_team(settings, args) if args.engine == "ray" else _local_team(settings, args)
         stack.enter_context(closing(team))
         asked = stack.enter_context(_interrupt(quiet=args.quiet))
         tally = scan(files, journal, team, options, progress=meter, stop=lambda: bool(asked))
@@ -87,6 +87,13 @@ def _write_table(results: Path, table: Path) -> None:
     from avguard.scan.table import write_parquet
 
     write_parquet(read_rows(results), table)
+
+
+def _local_team(settings: Settings, args: argparse.Namespace) -> Team:
+    from avguard.scan.cores import choose
+    from avguard.scan.team import LocalTeam
+
+    return LocalTeam(settings, [] if args.no_pin else choose(args.workers))
 
 
 def _ray_team(settings: Settings, args: argparse.Namespace) -> Team:

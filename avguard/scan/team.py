@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -17,6 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
 from avguard.errors import ModelError
+from avguard.scan.cores import hold
 from avguard.scan.worker import Answer, Request, Settings, Worker
 
 JOIN_S = 5.0
@@ -55,17 +56,19 @@ class Team(Protocol):
 
 @dataclass(eq=False)
 class Process:
-    """A worker process and the pipe to it."""
+    """A worker process, the pipe to it, and the core that it keeps to, if any."""
 
     process: SpawnProcess
     pipe: Connection[Any, Any]
+    core: int | None = None
 
 
 class LocalTeam:
-    """Processes on this machine."""
+    """Processes on this machine. ``cores``: one for each member to keep to, see ``cores``; the rest run anywhere."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cores: Sequence[int] = ()) -> None:
         self._settings = settings
+        self._free_cores = list(cores)
         self._members: set[Process] = set()
 
     def start(self) -> Process:
@@ -75,7 +78,10 @@ class LocalTeam:
         process = context.Process(target=work, args=(self._settings, theirs), daemon=True)
         process.start()
         theirs.close()
-        member = Process(process, ours)
+        member = Process(process, ours, self._free_cores.pop(0) if self._free_cores else None)
+        if member.core is not None and process.pid is not None:
+            # Before it has imported anything: threads and the decoder inherit it.
+            hold(process.pid, member.core)
         self._members.add(member)
         return member
 
@@ -100,6 +106,8 @@ class LocalTeam:
         if member.process.is_alive():
             member.process.kill()
             member.process.join()
+        if member.core is not None:
+            self._free_cores.append(member.core)
 
     def close(self) -> None:
         """End every process."""

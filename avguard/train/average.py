@@ -28,7 +28,9 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
         name: (sum(c["model"][name].double() for c in checkpoints) / len(checkpoints)).to(value.dtype)
         for name, value in first["model"].items()
     }
-    return {"model": weights, "config": first["config"], "spec_hash": first["spec_hash"]}
+    sources = sorted({source for c in checkpoints for source in c.get("trained_on", [])})
+    kept = {"trained_on": sources} if sources else {}
+    return {"model": weights, "config": first["config"], "spec_hash": first["spec_hash"], **kept}
 
 
 def main() -> int:

@@ -53,7 +53,10 @@ class Sounds:
 
 
 class Listener:
-    """Draws sound windows from several pools; groups are a source's bona fide clips, or one generator of it."""
+    """Draws sound windows from several pools; groups are a source's bona fide clips, or one generator of it.
+
+    ``sources``: all whose windows may be drawn.
+    """
 
     def __init__(self, folders: Sequence[Path], rows: Sequence[Row], seed: int, away: Collection[str] = ()) -> None:
         """``away``: sources that are not drawn either, to judge by."""
@@ -75,6 +78,7 @@ class Listener:
         usable = np.array([part_of(row) == "train" and row.source not in away for row in owners])
         usable &= ~np.isnan(self.label)
         groups = [row.source if row.kind == "real" else f"{row.source}/{row.generator}" for row in owners]
+        self.sources = sorted({row.source for row, wanted in zip(owners, usable, strict=True) if wanted})
         fake = self.label == 1
         self._sets = {
             "bona_fide": self._weighted(usable & ~fake, groups),
@@ -172,7 +176,8 @@ def main() -> int:
     listener = Listener(args.folders, read_manifest(args.data), args.seed, args.without_sources.split(","))
     listened = listen(model, listener, settings, show=True)
     aside = args.out.with_suffix(".tmp")
-    torch.save({"model": listened.state_dict(), "config": model.config, "spec_hash": load_spec().hash}, aside)
+    saved = {"model": listened.state_dict(), "config": model.config, "spec_hash": load_spec().hash}
+    torch.save(saved | {"trained_on": listener.sources}, aside)
     aside.rename(args.out)
     return 0
 

@@ -5,6 +5,7 @@
 #include "avguard.h"
 #include "input.h"
 #include "model/manifest.h"
+#include "model/seal.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
@@ -13,6 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   avg::Manifest manifest;
   std::string said;
   if (avg::ParseManifest(text, &manifest, &said) != avg::Status::kOk) HOLDS(!said.empty());
+  size_t program = 0;
+  said.clear();
+  const bool sealed = avg::Unseal(data, size, &program, &said) == avg::Status::kOk;
+  HOLDS(sealed ? program == size - avg::kSealBytes : !said.empty());
   const size_t half = size / 2;
   const avg_file files[] = {{"manifest.json", data, half}, {"self_test.json", data + half, size - half}};
   char message[64];

@@ -126,10 +126,11 @@ typedef struct avg_model_options {
   size_t message_size;      /* bytes there, 256 is enough for most */
 } avg_model_options;
 
-/* Verifies a bundle (sha256 of each file against the manifest, spec hash, runtime) before anything parses it, runs its
- * self-test on this CPU, and opens it. Needed: manifest.json, the self-test, both face programs, and a joint program of
- * the wanted precision; other files of the bundle may be left out. The files' bytes are borrowed: unchanged until every
- * session is closed and the model too. `options` may be null. */
+/* Verifies a bundle (sha256 of each file against the manifest, spec hash, runtime) before anything parses it, and of
+ * each program for the built-in engine its own seal (export/seal.py); runs its self-test on this CPU, and opens it.
+ * Needed: manifest.json, the self-test, both face programs, and a joint program of the wanted precision; other files of
+ * the bundle may be left out. The files' bytes are borrowed: unchanged until every session is closed and the model too.
+ * `options` may be null. */
 AVG_API avg_status avg_model_open(const avg_file* files, size_t file_count, const avg_model_options* options,
                                   avg_model** model);
 /* Closes the model and sets the pointer to null; null pointers are fine. Sessions keep what they need until closed. */

@@ -30,8 +30,9 @@ Status OpenModel(const avg_file* files, size_t file_count, const ModelOptions& o
 // Of keys of a manifest that a later release may know; empty when there are none.
 std::string UnreadWarning(const std::string& names);
 
-// Opens a program for the built-in engine and refuses one that was made for another spec or does not say so in full.
-// `named`: what its input_names and output_names must be; null for a program without them.
+// Opens a program for the built-in engine. Refuses one whose seal is missing or broken before anything else reads it,
+// and one that was made for another spec or does not say so in full. `named`: what its input_names and output_names
+// must be; null for a program without them.
 Status OpenVerified(ProgramBytes bytes, const char* name, const Interface* named,
                     std::shared_ptr<const EngineProgram>* program, std::string* message);
 

@@ -5,6 +5,7 @@
 #include "bundle.h"
 #include "check.h"
 #include "model/manifest.h"
+#include "model/seal.h"
 #include "model/sha256.h"
 
 namespace {
@@ -23,6 +24,12 @@ void Replace(std::vector<char>* text, const std::string& from, const std::string
   std::string changed(text->begin(), text->end());
   changed.replace(changed.find(from), from.size(), to);
   text->assign(changed.begin(), changed.end());
+}
+
+// Seals a program again that was changed.
+void Reseal(std::vector<char>* bytes) {
+  const uint32_t crc = avg::Crc32(bytes->data(), bytes->size() - 4);
+  for (size_t i = 0; i < 4; ++i) (*bytes)[bytes->size() - 4 + i] = static_cast<char>(crc >> (8 * i));
 }
 
 struct Counter {
@@ -157,9 +164,24 @@ TEST(AProgramSaysInFullWhatItIsFor) {
     auto& bytes = bundle.bytes[program];
     const std::string before = avg::Sha256Hex(bytes.data(), bytes.size());
     Replace(&bytes, key, std::string(key).replace(0, 1, "?"));
+    Reseal(&bytes);
     Replace(&bundle.bytes["manifest.json"], before, avg::Sha256Hex(bytes.data(), bytes.size()));
     bundle.bytes.erase("joint_fp32.pte");
     Refused(&bundle, key);
+  }
+}
+
+TEST(ADamagedProgramIsRefusedThoughTheManifestVouchesForIt) {
+  for (const char* program : {"face_detector.pte", "face_mesh.pte", "joint_int8.pte"}) {
+    for (const size_t share : {0, 3, 7, 10}) {
+      Bundle bundle;
+      auto& bytes = bundle.bytes[program];
+      const std::string before = avg::Sha256Hex(bytes.data(), bytes.size());
+      bytes[share * (bytes.size() - 1) / 10] ^= 4;
+      Replace(&bundle.bytes["manifest.json"], before, avg::Sha256Hex(bytes.data(), bytes.size()));
+      bundle.bytes.erase("joint_fp32.pte");
+      Refused(&bundle, "was altered: its CRC-32 is ");
+    }
   }
 }
 

@@ -17,8 +17,10 @@ from avguard import _core
 from avguard.errors import EngineError, LimitError, ModelError, UsageError
 from avguard.models import default_path
 from avguard.spec import load_spec
+from export.seal import seal
 from tests.core import faces, talking
 from tests.core.talking import Item, by_time
+from tests.models.bundles import resealed
 
 SPEC = load_spec()
 DAY_US = 24 * 3600 * 1_000_000
@@ -243,7 +245,7 @@ def test_another_specs_program_is_refused_with_both_hashes() -> None:
     mesh = program("face_mesh")
     other = SPEC.hash[:-4] + ("0000" if not SPEC.hash.endswith("0000") else "1111")
     data = program()
-    patched = data.replace(SPEC.hash.encode(), other.encode())
+    patched = resealed(data.replace(SPEC.hash.encode(), other.encode()))
     assert patched != data
     card = {"id": "x", "licence": "x", "engine": "x"}
     with pytest.raises(ModelError, match=f"the face detector was made for another spec.*{other}.*{SPEC.hash}"):
@@ -254,13 +256,15 @@ def test_another_specs_program_is_refused_with_both_hashes() -> None:
 
 def test_a_hash_that_is_no_text_is_refused() -> None:
     with pytest.raises(ModelError, match="made for another spec"):
-        _core.Program(program().replace(SPEC.hash.encode(), b"\xab\xff" + SPEC.hash[2:].encode()))
+        _core.Program(resealed(program().replace(SPEC.hash.encode(), b"\xab\xff" + SPEC.hash[2:].encode())))
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"hello world" * 1000, bytes(4096), b"\xff" * 4096])
 def test_what_is_no_program_is_refused(data: bytes) -> None:
-    with pytest.raises(ModelError, match="the program cannot be opened"):
+    with pytest.raises(ModelError, match="the program does not end with a seal"):
         _core.Program(data)
+    with pytest.raises(ModelError, match="the program cannot be opened"):
+        _core.Program(seal(data))
 
 
 def test_programs_of_other_shapes_are_refused() -> None:
@@ -290,16 +294,18 @@ import sys; sys.path[:] = eval(sys.argv[1])
 from pathlib import Path
 from avguard import _core
 from avguard.errors import EngineError, ModelError
-data = Path(sys.argv[2]).read_bytes()
+from export.seal import SEAL_BYTES, seal
+data = Path(sys.argv[2]).read_bytes()[:-SEAL_BYTES]
 for cut in (1, 7, 8, 64, 200, 1000, 5000, 20000, len(data) // 2, len(data) - 4096, len(data) - 64):
     try:
-        _core.Program(data[:cut])
+        _core.Program(seal(data[:cut]))
     except (ModelError, EngineError):
         print("refused", flush=True)
 """
 
 
 def test_truncated_programs_are_refused() -> None:
+    """By the runtime too, should somebody have sealed them."""
     path = default_path() / "face_detector.pte"
     command = [sys.executable, "-c", CUTS, repr(sys.path), str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -313,7 +319,8 @@ from pathlib import Path
 import numpy as np
 from avguard import _core
 from avguard.errors import EngineError, ModelError
-data = np.frombuffer(Path(sys.argv[2]).read_bytes(), np.uint8)
+from export.seal import SEAL_BYTES, seal
+data = np.frombuffer(Path(sys.argv[2]).read_bytes()[:-SEAL_BYTES], np.uint8)
 generator = np.random.default_rng(int(sys.argv[3]))
 for turn in range(24):
     altered = data.copy()
@@ -321,7 +328,7 @@ for turn in range(24):
     reach = 4000 if turn % 2 else len(data)
     altered[generator.integers(0, reach, 3)] ^= generator.integers(1, 256, 3, dtype=np.uint8)
     try:
-        _core.Program(altered.tobytes()).run([np.zeros((1, 3, 128, 128), np.float32)])
+        _core.Program(seal(altered.tobytes())).run([np.zeros((1, 3, 128, 128), np.float32)])
         print("ran", flush=True)
     except (ModelError, EngineError) as error:
         print("refused", flush=True)

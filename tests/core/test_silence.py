@@ -18,6 +18,7 @@ import skimage.data
 from avguard import _core
 from avguard.errors import AvguardError
 from avguard.line import open_extractor
+from export.seal import seal
 
 photo = skimage.data.astronaut()
 session = _core.Session(open_extractor(), extract=True)
@@ -27,7 +28,7 @@ session.finish()
 assert len(session.extracted()["tracks"]) == 1
 # ExecuTorch explains at length, in its log, why it refuses a program.
 try:
-    _core.Program(bytes(4096))
+    _core.Program(seal(bytes(4096)))
 except AvguardError:
     pass
 else:

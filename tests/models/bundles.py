@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avguard.models import default_path
+from export.seal import SEAL_BYTES, seal
 
 
 def copy_bundle(folder: Path) -> Path:
@@ -32,6 +33,11 @@ def replace_file(folder: Path, name: str, data: bytes) -> Path:
     """Put ``data`` in a file of the bundle and its true hash in the manifest."""
     (folder / name).write_bytes(data)
     return edit(folder, lambda raw: raw["files"].update({name: hashlib.sha256(data).hexdigest()}))
+
+
+def resealed(program: bytes) -> bytes:
+    """A sealed program that was changed, with the seal that fits it now: what somebody does who means it."""
+    return seal(program[:-SEAL_BYTES])
 
 
 def digest(path: Path) -> str:

@@ -15,7 +15,7 @@ from avguard.api import Checker
 from avguard.errors import ModelError
 from avguard.models import default_path, open_bundle
 from avguard.models.store import ROLES
-from tests.models.bundles import copy_bundle, replace_file
+from tests.models.bundles import copy_bundle, replace_file, resealed
 
 SPEC_KEYS = ("spec_hash", "spec_json")
 KEYS = {role: (*SPEC_KEYS, *(("input_names", "output_names") if "joint" in role else ("source",))) for role in ROLES}
@@ -29,7 +29,7 @@ def value(data: bytes, key: str) -> bytes:
 def once(data: bytes, old: bytes, new: bytes) -> bytes:
     assert data.count(old) == 1
     assert len(old) == len(new)
-    return data.replace(old, new)
+    return resealed(data.replace(old, new))
 
 
 def problems(role: str, data: bytes) -> list[str]:

@@ -16,7 +16,7 @@ from avguard.errors import ModelError
 from avguard.line import SELF_TEST_TOLERANCE, choose_role, open_model, pattern_input, self_test
 from avguard.models import default_path, open_bundle, store
 from avguard.spec import load_spec
-from tests.models.bundles import copy_bundle, digest, edit, replace_file
+from tests.models.bundles import copy_bundle, digest, edit, replace_file, resealed
 
 FILES = sorted(json.loads((default_path() / "manifest.json").read_text(encoding="utf-8"))["files"])
 ROLES = ("joint_float", "joint_int8")
@@ -136,7 +136,7 @@ def test_other_answers_than_the_golden_ones_are_refused(folder: Path, engine: st
 
 
 def test_wrong_weights_are_refused(folder: Path) -> None:
-    """Altered weights that load and carry a true hash in the manifest: only computing tells."""
+    """Altered weights that load, under a seal and a hash in the manifest that fit: only computing tells."""
     name = open_bundle(folder).manifest.programs["joint_float"]
     data = bytearray((folder / name).read_bytes())
     words = np.frombuffer(data, np.float32, count=len(data) // 4).copy()
@@ -145,7 +145,7 @@ def test_wrong_weights_are_refused(folder: Path) -> None:
     plain[: len(words) // 4] = False
     words[plain] *= -2
     data[: words.nbytes] = words.tobytes()
-    replace_file(folder, name, bytes(data))
+    replace_file(folder, name, resealed(bytes(data)))
     with pytest.raises(ModelError, match="computes wrongly"):
         open_model(folder, "float")
 

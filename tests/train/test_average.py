@@ -25,6 +25,12 @@ def test_the_mean_of_two_is_their_middle_and_loads() -> None:
     JointModel(**mean["config"]).load_state_dict(mean["model"])
 
 
+def test_the_mean_has_seen_what_any_of_them_has() -> None:
+    mean = average([checkpoint(0) | {"trained_on": ["b", "a"]}, checkpoint(1) | {"trained_on": ["c", "a"]}])
+    assert mean["trained_on"] == ["a", "b", "c"]
+    assert "trained_on" not in average([checkpoint(0)])
+
+
 def test_checkpoints_of_other_runs_are_refused() -> None:
     with pytest.raises(UsageError, match="config"):
         average([checkpoint(0), checkpoint(0, 0.5)])
