@@ -131,6 +131,7 @@ def feed(
                 matrix=item.matrix,
                 rotation_deg=item.rotation_deg,
                 mirrored=item.mirrored,
+                release=reader.keep(),
             )
         else:
             session.push_audio(item.samples, item.sample_rate_hz, item.t_us)
