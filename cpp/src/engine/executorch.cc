@@ -61,6 +61,7 @@ class MethodMemory final : public et::MemoryAllocator {
     return memory;
   }
   Arena* arena() { return arena_; }
+  bool on_heap() const { return arena_ == &own_; }
   bool exhausted() const { return exhausted_; }
 
  private:
@@ -126,8 +127,8 @@ class ExecutorchNetwork final : public Network {
         return Refuse("an output is not a float32 tensor", error);
       }
     }
-    // The delegate takes its workspace in the first run.
-    if (Run() == Status::kOk) return Status::kOk;
+    // The delegate takes its workspace in the first run. Where the heap is used anyway, that is soon enough.
+    if (memory_.on_heap() || Run() == Status::kOk) return Status::kOk;
     *error = "the first run failed";
     return Status::kEngine;
   }
