@@ -199,12 +199,14 @@ AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, cons
     const int32_t at = std::min(done, count - kYuvBlock);
     const Lanes px = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + at));
     const Lanes py = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(y + at));
-    const Lanes sum = close ? SumOverCloseTaps(luma, taps, px, py) : SumOverTaps(luma, taps, px, py);
-    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
     const Lanes chroma_x = _mm256_srai_epi32(px, 1);
     const Lanes chroma_y = _mm256_srai_epi32(_mm256_sub_epi32(py, All(kFixedOne / 2)), 1);
-    Store(source.yuv, mean, _mm256_srai_epi32(u.At(chroma_x, chroma_y), 4),
-          _mm256_srai_epi32(v.At(chroma_x, chroma_y), 4), rgb + 3 * at);
+    // First, so that their loads are under way while luma is summed.
+    const Lanes blue = _mm256_srai_epi32(u.At(chroma_x, chroma_y), 4);
+    const Lanes red = _mm256_srai_epi32(v.At(chroma_x, chroma_y), 4);
+    const Lanes sum = close ? SumOverCloseTaps(luma, taps, px, py) : SumOverTaps(luma, taps, px, py);
+    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
+    Store(source.yuv, mean, blue, red, rgb + 3 * at);
   }
 }
 
