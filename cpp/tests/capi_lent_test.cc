@@ -9,7 +9,7 @@
 namespace {
 
 constexpr int32_t kWidth = 96, kHeight = 72;
-constexpr int kFrames = 150;
+constexpr int kFrames = kEmulated ? 45 : 90;
 
 struct Lent {
   std::vector<uint8_t> pixels = std::vector<uint8_t>(kWidth * kHeight);
@@ -32,7 +32,7 @@ struct Lent {
 
 // Every picture another; the face is gone for a while, and comes back.
 void Draw(int number, std::vector<uint8_t>* pixels) {
-  const bool dark = number > 60 && number < 64;
+  const bool dark = number > 15 && number < 19;
   for (size_t i = 0; i < pixels->size(); ++i) {
     (*pixels)[i] = static_cast<uint8_t>(dark ? i % 7 : 160 + (i * 31 + static_cast<size_t>(number) * 17) % 90);
   }
@@ -40,8 +40,8 @@ void Draw(int number, std::vector<uint8_t>* pixels) {
 
 // At 25 a second, then twice as many, then a slide show.
 int64_t TimeOf(int number) {
-  if (number < 80) return number * 40'000;
-  return 3'200'000 + (number < 120 ? (number - 80) * 20'000 : 800'000 + (number - 120) * 90'000);
+  if (number < 30) return number * 40'000;
+  return 1'200'000 + (number < 60 ? (number - 30) * 20'000 : 600'000 + (number - 60) * 90'000);
 }
 
 avg_session_options Options(size_t max_frame_bytes) {
