@@ -91,13 +91,11 @@ TEST(ManyPixelsAtOnceStayInsideThePlanes) {
   for (const PixelFormat format : kPlanar) {
     for (int32_t size = 20; size < 36; ++size) {
       const Picture picture(format, size, size - size % 3);
-      for (const Affine& map : kMaps) {
-        for (int turn = 0; turn < 360; turn += 90) {
-          Image turned = picture.image;
-          turned.rotation_deg = turn;
-          avg::WarpToRgb(turned, map, 90, 60, avg::Border::kReplicate, rgb.data());
-          avg::WarpToRgb(turned, Affine{0.5, 0, -2, 0, 0.5, -2}, 90, 60, avg::Border::kBlack, rgb.data());
-        }
+      for (int turn = 0; turn < 360; turn += 90) {
+        Image turned = picture.image;
+        turned.rotation_deg = turn;
+        for (const Affine& map : kMaps) avg::WarpToRgb(turned, map, 90, 60, avg::Border::kReplicate, rgb.data());
+        avg::WarpToRgb(turned, Affine{0.5, 0, -2, 0, 0.5, -2}, 90, 60, avg::Border::kBlack, rgb.data());
       }
     }
   }
