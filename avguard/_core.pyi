@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,6 +60,7 @@ class Session:
         matrix: str = "bt601",
         rotation_deg: int = 0,
         mirrored: bool = False,
+        release: Callable[[], object] | None = None,
     ) -> None: ...
     def push_audio(self, samples: _Floats, rate_hz: int, t_us: int) -> None: ...
     def warn(self, warning: str) -> None: ...

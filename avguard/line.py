@@ -119,6 +119,8 @@ def feed(
 ) -> None:
     """Push everything ``reader`` gives into ``session``. Raises CancelledError and the reader's errors."""
     total_s = (reader.info.duration_us or 0) / 1e6
+    # What stands in front of a reader and changes its items lends nothing: its pictures are copied.
+    lends = isinstance(reader, MediaReader)
     for item in reader:
         if isinstance(item, Frame):
             session.push_frame(
@@ -131,6 +133,7 @@ def feed(
                 matrix=item.matrix,
                 rotation_deg=item.rotation_deg,
                 mirrored=item.mirrored,
+                release=reader.keep() if lends else None,
             )
         else:
             session.push_audio(item.samples, item.sample_rate_hz, item.t_us)

@@ -104,7 +104,9 @@ class SampleClock:
         return t_us
 
     def _end_us(self) -> int:
-        return self._anchor_us + (to_us(self._samples, Fraction(1, self._rate_hz)) if self._rate_hz else 0)
+        rate_hz = self._rate_hz
+        # to_us(samples, Fraction(1, rate_hz)), without a Fraction for every block
+        return self._anchor_us + ((self._samples * 2_000_000 + rate_hz) // (2 * rate_hz) if rate_hz else 0)
 
 
 class DecodeOrder:

@@ -63,7 +63,8 @@ class Frame:
 
     ``format`` and ``planes`` (uint8, read-only, rows may be strided): "i420" (h,w), (ceil h/2, ceil w/2) twice;
     "nv12" (h,w), (ceil h/2, 2 ceil w/2); "gray8" (h,w); "rgb24" (h,w,3). ``matrix`` is "bt601", "bt709" or "bt2020".
-    Planes are views of memory shared with the decoder: **valid until the next item is taken**; copy what you keep.
+    Planes are views of memory shared with the decoder: **valid until the next item is taken**; copy what you keep, or
+    see ``MediaReader.keep``.
     Orientation as in VideoInfo.
     """
 

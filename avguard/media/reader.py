@@ -8,8 +8,9 @@ import io
 import os
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 
 from avguard.errors import AvguardError, InputNotFoundError, LimitError, MediaError, UsageError
@@ -98,6 +99,16 @@ class MediaReader:
             raise StopIteration
         return item
 
+    def keep(self) -> Callable[[], None]:
+        """Keep the frame that was taken last beyond the next item: its planes stay valid until what this returns is
+        called, once. Few frames can be kept (see ``Ring``); the decoder waits for memory to decode into.
+        """
+        ring, slot = self._ring, self._held
+        self._held = None
+        if ring is None or slot is None:
+            raise UsageError("no frame was taken just before: call keep() once, right after taking a frame.")
+        return partial(self._hand_back, ring, slot)
+
     def close(self) -> None:
         """Stop decoding: kills the child and frees its memory. May be called again."""
         self._kill()
@@ -170,6 +181,8 @@ class MediaReader:
         return Pcm(head.t_us, head.sample_rate_hz, samples)
 
     def _hand_back(self, ring: Ring, slot: int) -> None:
+        if not self._kill.alive:
+            return  # the child is gone, and its pipe with it
         ring.give_back(slot)
         self._process.send(bytes([slot]))
 

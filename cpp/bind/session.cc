@@ -150,10 +150,18 @@ class BoundSession {
   BoundSession& operator=(const BoundSession&) = delete;
 
   void PushFrame(const py::sequence& planes, const std::string& format, int32_t width, int32_t height, int64_t t_us,
-                 bool full_range, const std::string& matrix, int32_t rotation_deg, bool mirrored) {
+                 bool full_range, const std::string& matrix, int32_t rotation_deg, bool mirrored,
+                 const py::object& release) {
     const avg::Image image = ImageOf(planes, format, width, height, full_range, matrix, rotation_deg, mirrored);
-    const avg_frame frame = FrameOf(image, t_us);
+    avg_frame frame = FrameOf(image, t_us);
+    py::object owner;
+    if (!release.is_none()) {
+      owner = py::make_tuple(py::tuple(planes), release);
+      frame.release = GiveBack;
+      frame.owner = owner.ptr();
+    }
     Run([&] { return avg_session_push_frame(session_, &frame); });
+    owner.release();  // the session's now; an error above leaves it ours
   }
 
   void PushAudio(const Floats& samples, int32_t rate_hz, int64_t t_us) {
@@ -243,6 +251,17 @@ class BoundSession {
     Raise(static_cast<Status>(status), avg_session_error(session_));
   }
 
+  // The session no longer looks at `owner`, (planes, what to call).
+  static void GiveBack(void* owner) {
+    const py::gil_scoped_acquire held;
+    const auto lent = py::reinterpret_steal<py::tuple>(static_cast<PyObject*>(owner));
+    try {
+      lent[1]();
+    } catch (py::error_already_set& error) {
+      error.discard_as_unraisable("giving a frame back");
+    }
+  }
+
   static avg_frame FrameOf(const avg::Image& image, int64_t t_us) {
     avg_frame frame{};
     frame.struct_size = sizeof frame;
@@ -296,7 +315,8 @@ void bind_session(py::module_& m) {
            py::arg("expect_video") = true, py::arg("expect_audio") = true, py::arg("extract") = false)
       .def("push_frame", &BoundSession::PushFrame, py::arg("planes"), py::arg("format"), py::arg("width"),
            py::arg("height"), py::arg("t_us"), py::kw_only(), py::arg("full_range") = false,
-           py::arg("matrix") = "bt601", py::arg("rotation_deg") = 0, py::arg("mirrored") = false)
+           py::arg("matrix") = "bt601", py::arg("rotation_deg") = 0, py::arg("mirrored") = false,
+           py::arg("release") = py::none())
       .def("push_audio", &BoundSession::PushAudio, py::arg("samples").noconvert(), py::arg("rate_hz"), py::arg("t_us"))
       .def("warn", &BoundSession::Warn, py::arg("warning"))
       .def("poll", &BoundSession::Poll)

@@ -156,7 +156,7 @@ typedef struct avg_session_options {
   int32_t max_faces;      /* followed at once, 1 to AVG_MAX_FACES; 0: all. Each takes about 5 MB */
   int32_t audio_rate_hz;  /* the only sample rate that will come, which saves up to 1 MB; 0: any */
   int32_t max_events; /* kept until polled, 16 to 65536; 0: 256. The oldest are dropped: their numbers are missing */
-  size_t max_frame_bytes; /* largest frame without row padding, kept twice; 0: 3110400, a 1920 x 1080 NV12 */
+  size_t max_frame_bytes; /* largest copied frame without row padding, kept twice; 0: 3110400, a 1920 x 1080 NV12 */
 } avg_session_options;
 
 /* Bytes that avg_session_init needs for these options; `options` may be null. Loads the networks to see what they take,
@@ -196,10 +196,15 @@ typedef struct avg_frame {
   int32_t width, height; /* as stored, in pixels; odd sizes round chroma planes up */
   const uint8_t* plane[3];
   ptrdiff_t stride[3]; /* bytes from row to row, at least a row's bytes */
+  /* Null: the frame is copied. Else its bytes are borrowed, which saves that, and stay as they are until
+   * release(owner): called once for each push that answered AVG_OK, inside that call or a later push, finish, reset or
+   * close, in any order. Two frames at most are kept when a push returns. Must not call back into the session. */
+  void (*release)(void* owner);
+  void* owner;
 } avg_frame;
 
-/* Gives a frame; it is copied. Picture and sound may come in any order whose lag stays below 2 seconds: the verdict is
- * the same to the bit. Usually quick; every 0.96 s of clip the joint model runs inside the push that completes it. */
+/* Gives a frame. Picture and sound may come in any order whose lag stays below 2 seconds: the verdict is the same to
+ * the bit. Usually quick; every 0.96 s of clip the joint model runs inside the push that completes it. */
 AVG_API avg_status avg_session_push_frame(avg_session* session, const avg_frame* frame);
 
 typedef enum avg_sample_format { AVG_F32 = 0, AVG_S16 = 1 } avg_sample_format;

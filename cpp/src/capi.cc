@@ -302,10 +302,11 @@ const char* avg_session_error(const avg_session* session) { return session == nu
 avg_status avg_session_push_frame(avg_session* session, const avg_frame* frame) {
   return OnSession(session, [frame](avg_session& open) {
     avg::Image image;
+    avg::Release release;
     int64_t t_us = 0;
-    const avg_status status = avg::ReadFrame(frame, &image, &t_us);
+    const avg_status status = avg::ReadFrame(frame, &image, &t_us, &release);
     if (status != AVG_OK) return Fail(open, status, "the frame is null, or its struct_size, format or matrix is wrong");
-    return Told(open, open.session->PushFrame(image, t_us));
+    return Told(open, open.session->PushFrame(image, t_us, release));
   });
 }
 

@@ -106,22 +106,31 @@ bool Session::InRange(int64_t start_us, int64_t end_us) const {
   return last_us - first_us <= options_.max_duration_s * kSecondUs;
 }
 
-Status Session::PushFrame(const Image& image, int64_t t_us) {
+Status Session::PushFrame(const Image& image, int64_t t_us, Release release) {
   const Status may = MayPush("a frame came after finish: reset the session, or make a new one");
   if (may != Status::kOk) return may;
   const Status valid = Validate(image);
   if (valid != Status::kOk) return Fail(valid, "the frame's size, planes, strides or rotation are impossible");
   if (t_us < -kLatestUs || t_us > kLatestUs) return Fail(Status::kLimit, "the frame's time is beyond 24 hours");
-  if (!held_[0].Fits(image)) return Fail(Status::kLimit, "the frame is larger than max_frame_bytes");
+  if (release.call == nullptr && !held_[0].Fits(image)) {
+    return Fail(Status::kLimit, "the frame is larger than max_frame_bytes");
+  }
   // Once it has begun, a stream's times only go forward.
   const int64_t placed_us = grid_.started() ? std::max(t_us, grid_.last_time_us() + 1) : t_us;
   if (!InRange(placed_us, placed_us))
     return Fail(Status::kLimit, "the clip is longer than max_duration_s: finish and reset");
   grid_.Push(t_us);
-  const Status status = TakeCells();
+  Status status = TakeCells();
   if (status != Status::kOk) return status;
-  held_[newest_].Store(image);
-  return ScoreReadyWindows();
+  if (waiting_cells_.empty()) held_[1 - newest_].Drop();
+  if (release.call == nullptr) {
+    held_[newest_].Store(image);
+  } else {
+    held_[newest_].Borrow(image, release);
+  }
+  status = ScoreReadyWindows();
+  if (status != Status::kOk) held_[newest_].Forget();
+  return status;
 }
 
 Status Session::PushAudio(const Pcm& pcm, int64_t t_us) {
@@ -317,10 +326,11 @@ Status Session::DecideAll() {
 Status Session::Finish() {
   if (finished_) return Fail(Status::kWrongOrder, "finish was called twice");
   finished_ = true;
-  if (broken_ != Status::kOk) return broken_;
   grid_.Finish();
-  Status status = TakeCells();
+  Status status = broken_;
+  if (status == Status::kOk) status = TakeCells();
   if (status == Status::kOk) status = Settle();
+  for (StoredImage& held : held_) held.Drop();
   if (status == Status::kOk) status = sound_.Finish();
   if (status == Status::kOk) status = ScoreReadyWindows();
   if (status == Status::kOk && !options_.extract && range_fixed_) status = ScoreLastWindow();

@@ -64,8 +64,9 @@ class Session {
   // `model` and `networks` outlive the session.
   Session(const Model& model, const Networks& networks, const SessionOptions& options, Arena* arena);
 
-  // t_us: presentation time of the frame. The image is copied.
-  Status PushFrame(const Image& image, int64_t t_us);
+  // t_us: presentation time of the frame. Without `release` the image is copied; else it stays as it is until that is
+  // called, which happens once if the push succeeds, and not at all if it fails.
+  Status PushFrame(const Image& image, int64_t t_us, Release release = {});
   // t_us: time of the first sample.
   Status PushAudio(const Pcm& pcm, int64_t t_us);
   // A sentence for the verdict's warnings, such as what the decoder had to repair.

@@ -9,10 +9,10 @@ static_assert(static_cast<int>(PixelFormat::kNv21) == AVG_NV21 && static_cast<in
 static_assert(static_cast<int>(PixelFormat::kGray8) == AVG_GRAY8 &&
               static_cast<int>(ColorMatrix::kBt2020) == AVG_BT2020);
 
-avg_status ReadFrame(const avg_frame* given, Image* image, int64_t* t_us) {
+avg_status ReadFrame(const avg_frame* given, Image* image, int64_t* t_us, Release* release) {
   if (given == nullptr) return AVG_INVALID_ARGUMENT;
   avg_frame frame{};
-  const avg_status status = ReadStruct(given, &frame);
+  const avg_status status = ReadStruct(given, &frame, offsetof(avg_frame, release));
   if (status != AVG_OK) return status;
   if (frame.format < AVG_I420 || frame.format > AVG_GRAY8) return AVG_INVALID_ARGUMENT;
   if (frame.matrix < AVG_BT601 || frame.matrix > AVG_BT2020) return AVG_INVALID_ARGUMENT;
@@ -26,6 +26,7 @@ avg_status ReadFrame(const avg_frame* given, Image* image, int64_t* t_us) {
   std::copy(std::begin(frame.plane), std::end(frame.plane), image->plane);
   std::copy(std::begin(frame.stride), std::end(frame.stride), image->stride);
   *t_us = frame.t_us;
+  *release = {frame.release, frame.owner};
   return AVG_OK;
 }
 

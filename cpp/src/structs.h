@@ -7,7 +7,7 @@
 #include "avguard.h"
 #include "decide/verdict.h"
 #include "sound.h"
-#include "video/image.h"
+#include "video/stored_image.h"
 
 namespace avg {
 
@@ -48,7 +48,7 @@ void WriteStruct(const T& known, T* out) {
   out->struct_size = size;
 }
 
-avg_status ReadFrame(const avg_frame* given, Image* image, int64_t* t_us);
+avg_status ReadFrame(const avg_frame* given, Image* image, int64_t* t_us, Release* release);
 avg_status ReadAudio(const avg_audio* given, Pcm* pcm, int64_t* t_us);
 // Points into `verdict` and `card`.
 avg_verdict VerdictOf(const Verdict& verdict, const ModelCard& card);

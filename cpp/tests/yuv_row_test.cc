@@ -18,12 +18,11 @@ namespace {
 
 constexpr PixelFormat kPlanar[] = {PixelFormat::kI420, PixelFormat::kNv12, PixelFormat::kNv21};
 // All numbers have few bits, so that a shifted map gives the same positions. 1 to 16 taps, close together and far
-// apart.
-constexpr Affine kMaps[] = {{0.75, 0.125, 3, -0.125, 0.75, 9},
-                            {1.5, -0.25, 6, 0.25, 1.5, 2},
-                            {2.25, 0.5, -4, -0.5, 2.25, 30},
-                            {2.75, 1.25, 9, -1.25, 2.75, 40},
-                            {6.5, 0, -1, 0, 6.5, 4}};
+// apart, level and tilted, also backwards.
+constexpr Affine kMaps[] = {
+    {1.5, 0, 5, 0, 1.5, 3},          {3.75, 0.0625, 4, -0.0625, 3.75, 5}, {-2.25, 0, 120, 0, 2.25, 3},
+    {-5.5, 0, 120, 0, -5.5, 90},     {0.75, 0.125, 3, -0.125, 0.75, 9},   {1.5, -0.25, 6, 0.25, 1.5, 2},
+    {2.25, 0.5, -4, -0.5, 2.25, 30}, {2.75, 1.25, 9, -1.25, 2.75, 40},    {6.5, 0, -1, 0, 6.5, 4}};
 
 // A plane whose last byte is the last one that may be read.
 class GuardedPlane {
@@ -92,13 +91,11 @@ TEST(ManyPixelsAtOnceStayInsideThePlanes) {
   for (const PixelFormat format : kPlanar) {
     for (int32_t size = 20; size < 36; ++size) {
       const Picture picture(format, size, size - size % 3);
-      for (const Affine& map : kMaps) {
-        for (int turn = 0; turn < 360; turn += 90) {
-          Image turned = picture.image;
-          turned.rotation_deg = turn;
-          avg::WarpToRgb(turned, map, 90, 60, avg::Border::kReplicate, rgb.data());
-          avg::WarpToRgb(turned, Affine{0.5, 0, -2, 0, 0.5, -2}, 90, 60, avg::Border::kBlack, rgb.data());
-        }
+      for (int turn = 0; turn < 360; turn += 90) {
+        Image turned = picture.image;
+        turned.rotation_deg = turn;
+        for (const Affine& map : kMaps) avg::WarpToRgb(turned, map, 90, 60, avg::Border::kReplicate, rgb.data());
+        avg::WarpToRgb(turned, Affine{0.5, 0, -2, 0, 0.5, -2}, 90, 60, avg::Border::kBlack, rgb.data());
       }
     }
   }

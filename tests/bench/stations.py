@@ -62,9 +62,11 @@ def drain(path: Path) -> None:
             pass
 
 
-def push(session: _core.Session, item: Frame | Pcm) -> None:
+def push(session: _core.Session, item: Frame | Pcm, release: Callable[[], object] | None = None) -> None:
     if isinstance(item, Frame):
-        session.push_frame(item.planes, item.format, item.width, item.height, item.t_us, matrix=item.matrix)
+        session.push_frame(
+            item.planes, item.format, item.width, item.height, item.t_us, matrix=item.matrix, release=release
+        )
     else:
         session.push_audio(item.samples, item.sample_rate_hz, item.t_us)
 
@@ -74,7 +76,8 @@ def core_seconds(path: Path, model: _core.Model) -> float:
     session, spent = _core.Session(model), 0.0
     with open_media(path) as reader:
         for item in reader:
-            spent += thread_seconds(lambda: push(session, item))  # noqa: B023
+            release = reader.keep() if isinstance(item, Frame) else None
+            spent += thread_seconds(lambda: push(session, item, release))  # noqa: B023
     return spent + thread_seconds(session.finish)
 
 

@@ -7,11 +7,14 @@ import json
 import subprocess
 import sys
 import threading
+import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avguard import _core
 from avguard.errors import EngineError, LimitError, ModelError, UsageError
@@ -106,6 +109,43 @@ def test_sessions_in_threads_are_as_if_alone() -> None:
     for thread in threads:
         thread.join()
     assert answers == [talking.expected()] * 3
+
+
+def test_lent_pictures_give_the_verdict_of_copied_ones_and_are_given_back_once() -> None:
+    session = _core.Session(talking.model())
+    lent: list[NDArray[np.uint8]] = []
+    back: list[int] = []
+
+    def give_back(number: int) -> None:
+        back.append(number)
+        lent[number][:] = 255 - lent[number]  # nobody may look at it any more
+
+    for item in by_time([*talking.pictures(), *talking.blocks([1024])]):
+        if isinstance(item, talking.Block):
+            talking.push(session, item)
+            continue
+        lent.append(item.rgb.copy())
+        release = partial(give_back, len(lent) - 1)
+        faces.push(session, lent[-1], item.t_us, release=release)
+        assert 1 <= len(lent) - len(back) <= 2
+    assert session.finish() == talking.expected()
+    assert sorted(back) == list(range(len(lent)))
+
+
+def test_lent_planes_live_until_they_are_given_back() -> None:
+    session = _core.Session(talking.model())
+    plane = GREY.copy()
+    alive = weakref.ref(plane)
+    back: list[int] = []
+    session.push_frame([plane], "gray8", 64, 48, 0, release=lambda: back.append(1))
+    del plane
+    assert alive() is not None
+    assert back == []
+    with pytest.raises(UsageError):
+        session.push_frame([GREY], "gray8", 640, 48, 40_000, release=lambda: back.append(2))
+    del session
+    assert alive() is None
+    assert back == [1]
 
 
 def test_two_threads_on_one_session_are_told() -> None:

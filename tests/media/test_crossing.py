@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avguard.errors import DecoderCrashError, MediaError, UsageError
-from avguard.media import start_media, wire
+from avguard.media import Frame, start_media, wire
 from avguard.media.child import Outlet
 from avguard.media.mono import DTYPES, to_mono
 from avguard.media.picture import Picture, to_picture
@@ -135,3 +136,25 @@ def test_a_started_reader_can_be_closed_before_it_knows(tmp_path: Path) -> None:
         _ = reader.info
     with start_media(path) as reader:
         assert next(reader).t_us == 0
+
+
+def test_kept_pictures_stay_until_they_are_given_back(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", Film(seconds=1.2), None)
+    with start_media(path) as reader:
+        plain = [item.planes[0].copy() for item in reader if isinstance(item, Frame)]
+    assert len({plane.tobytes() for plane in plain}) > 20
+    held: list[tuple[int, Frame, Callable[[], None]]] = []
+    with start_media(path) as reader:
+        for number, item in enumerate(reader):
+            assert isinstance(item, Frame)
+            held.append((number, item, reader.keep()))
+            with pytest.raises(UsageError, match="keep"):
+                reader.keep()
+            for index, frame, _ in held:
+                np.testing.assert_array_equal(frame.planes[0], plain[index])
+            if len(held) > 3:
+                held.pop(number % 3)[2]()
+    # The decoder is gone, the pictures are not.
+    for index, frame, give_back in held:
+        np.testing.assert_array_equal(frame.planes[0], plain[index])
+        give_back()

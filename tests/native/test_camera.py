@@ -66,10 +66,13 @@ def test_a_real_clip_gets_the_verdict_of_avguard_check(sdk: Sdk, shared: Path, n
     assert counts(done)["dropped_pictures"] == 0
 
 
-def test_nothing_is_allocated_after_start_and_memory_stays_small(sdk: Sdk, demo_raw: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["int8", "float"])
+def test_nothing_is_allocated_after_start_and_memory_stays_small(
+    sdk: Sdk, demo_raw: Path, precision: str, tmp_path: Path
+) -> None:
     counter = tmp_path / "heap_count.so"
     run("cc", "-shared", "-fPIC", "-O1", "-o", counter, ROOT / "tests" / "native" / "heap_count.c")
-    options = ("--pace", "0", "--loops", "4", "--clip-s", "6", "--precision", "int8", "--feed", tmp_path / "feed")
+    options = ("--pace", "0", "--loops", "4", "--clip-s", "6", "--precision", precision, "--feed", tmp_path / "feed")
     done = camera(sdk, "--file", demo_raw, *options, LD_PRELOAD=str(counter))
     assert counts(done)["verdicts"] >= 2
     assert "heap_calls 0\n" in done.stderr

@@ -7,9 +7,9 @@
 
 /* Opens the model in `folder`; null: said why. `precision`: the joint program of the other one is not even mapped. */
 avg_model* bundle_open(const char* folder, avg_precision precision);
-/* Once the session is there: gives memory back that only opening needed. The engine has weights of its own by then, so
- * the files' pages go (they are read again if anybody looks), and with them what the C library kept of the self-test.
- */
+/* Gives memory back that only opening needed, once the model is open and again once the session is there: the files'
+ * pages, which are read again if anybody looks (the session's engine has weights of its own), and what the C library
+ * kept of the self-test. */
 void bundle_rest(void);
 void bundle_close(avg_model* model);
 

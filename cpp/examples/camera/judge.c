@@ -83,7 +83,10 @@ static void turn_to(judge* on, int64_t t_us) {
   }
 }
 
-static void push_picture(judge* on, const item* given) {
+static void give_back(void* taken) { ring_release(taken); }
+
+/* Lends the session the picture where it lies. */
+static void push_picture(judge* on, item* given) {
   avg_frame frame = on->formats.picture;
   avg_status status;
   frame.struct_size = sizeof frame;
@@ -91,12 +94,17 @@ static void push_picture(judge* on, const item* given) {
   frame.t_us = given->t_us - on->start_us;
   frame.plane[0] = given->data;
   frame.plane[1] = given->data + frame.stride[0] * frame.height;
+  frame.release = give_back;
+  frame.owner = given;
   status = avg_session_push_frame(on->session, &frame);
-  if (status != AVG_OK) complain(on, "a picture was refused", status);
+  if (status != AVG_OK) {
+    complain(on, "a picture was refused", status);
+    ring_release(given);
+  }
   ++on->pictures_judged;
 }
 
-static void push_sound(judge* on, const item* given) {
+static void push_sound(judge* on, item* given) {
   avg_audio audio = on->formats.sound;
   avg_status status;
   audio.struct_size = sizeof audio;
@@ -105,20 +113,24 @@ static void push_sound(judge* on, const item* given) {
   audio.count = given->size / ((size_t)audio.channels * (audio.format == AVG_S16 ? 2 : 4));
   status = avg_session_push_audio(on->session, &audio);
   if (status != AVG_OK) complain(on, "sound was refused", status);
+  ring_release(given);
   ++on->sounds_judged;
 }
 
 void judge_all(judge* on) {
-  const item *picture, *sound;
+  item *picture, *sound;
   on->open = 1;
   /* A live source that has gone silent must not hold up the other one. */
   while (ring_heads(on->pictures, on->sounds, on->lossless ? RING_FOREVER_MS : PATIENCE_MS, &picture, &sound)) {
     const int is_picture = picture != NULL && (sound == NULL || picture->t_us <= sound->t_us);
-    const item* given = is_picture ? picture : sound;
+    item* given = is_picture ? picture : sound;
     feed_accept();
     if (given == NULL) continue;
     turn_to(on, given->t_us);
-    if (on->open) {
+    ring_take(given->home);
+    if (!on->open) {
+      ring_release(given);
+    } else {
       ++on->pushed;
       if (is_picture) {
         push_picture(on, given);
@@ -127,7 +139,6 @@ void judge_all(judge* on) {
       }
       poll_events(on);
     }
-    ring_release(is_picture ? on->pictures : on->sounds);
   }
   if (on->open) end_clip(on);
 }

@@ -171,6 +171,7 @@ int main(int argc, char** argv) {
   if (prepare(&lines[1], sounds, (size_t)options.ring_blocks, on.lossless) != 0) return FAILED;
   model = bundle_open(options.bundle, (avg_precision)options.precision);
   if (model == NULL) return FAILED;
+  bundle_rest();
   wanted = session_options(&options, &on, pictures == NULL ? 0 : pictures->item_bytes);
   if (options.sizes) return print_sizes(model, &wanted);
   if (options.feed != NULL && feed_open(options.feed) != 0) {

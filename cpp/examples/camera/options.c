@@ -17,7 +17,7 @@ static const char usage[] =
     "  --windows N         duty cycle: windows judged in each minute; 0: always on (0)\n"
     "  --look-s N          duty cycle: seconds of a minute in which to look for them (10)\n"
     "  --precision P       int8, float, or auto: what this CPU does faster (auto)\n"
-    "  --ring-frames N, --ring-blocks N       room for what was captured and not judged yet (8, 96)\n"
+    "  --ring-frames N, --ring-blocks N       room for what was captured (8, 96); two frames are being judged\n"
     "  --feed PATH         a unix socket that gives events and verdicts as JSON lines\n"
     "  --sizes             print the bytes of session, rings and arena, and stop\n";
 
@@ -70,7 +70,7 @@ static int take(const char* name, const char* value, camera_options* o) {
   if (strcmp(name, "--windows") == 0) return to_int(value, 0, 60, &o->windows_per_minute);
   if (strcmp(name, "--look-s") == 0) return to_int(value, 2, 60, &o->look_s);
   if (strcmp(name, "--precision") == 0) return to_precision(value, &o->precision);
-  if (strcmp(name, "--ring-frames") == 0) return to_int(value, 2, 1024, &o->ring_frames);
+  if (strcmp(name, "--ring-frames") == 0) return to_int(value, 3, 1024, &o->ring_frames);
   if (strcmp(name, "--ring-blocks") == 0) return to_int(value, 2, 4096, &o->ring_blocks);
   return 1;
 }

@@ -52,6 +52,8 @@ void ring_offer(ring* to, const item* given, int lossless) {
   pthread_mutex_lock(&to->bell->lock);
   to->items[slot].t_us = given->t_us;
   to->items[slot].size = given->size;
+  to->items[slot].home = to;
+  to->items[slot].returned = 0;
   to->items[slot].data = to->memory + slot * to->slot_bytes;
   ++to->count;
   changed(to);
@@ -63,7 +65,9 @@ void ring_end(ring* to) {
   changed(to);
 }
 
-static const item* head(const ring* of) { return of->count > 0 ? &of->items[of->first] : NULL; }
+static item* head(const ring* of) {
+  return of->count > of->taken ? &of->items[(of->first + of->taken) % of->slots] : NULL;
+}
 
 static struct timespec after_ms(int ms) {
   struct timespec until;
@@ -77,11 +81,11 @@ static struct timespec after_ms(int ms) {
   return until;
 }
 
-int ring_heads(ring* a, ring* b, int patience_ms, const item** head_a, const item** head_b) {
+int ring_heads(ring* a, ring* b, int patience_ms, item** head_a, item** head_b) {
   const struct timespec until = after_ms(patience_ms < 0 ? 0 : patience_ms);
   int late = 0, more;
   pthread_mutex_lock(&a->bell->lock);
-  while (!late && !((a->count > 0 || a->ended) && (b->count > 0 || b->ended))) {
+  while (!late && !((head(a) != NULL || a->ended) && (head(b) != NULL || b->ended))) {
     if (patience_ms < 0) {
       pthread_cond_wait(&a->bell->moved, &a->bell->lock);
     } else {
@@ -90,16 +94,25 @@ int ring_heads(ring* a, ring* b, int patience_ms, const item** head_a, const ite
   }
   *head_a = head(a);
   *head_b = head(b);
-  more = a->count > 0 || b->count > 0 || !a->ended || !b->ended;
+  more = *head_a != NULL || *head_b != NULL || !a->ended || !b->ended;
   pthread_mutex_unlock(&a->bell->lock);
   return more;
 }
 
-void ring_release(ring* from) {
+void ring_take(ring* from) {
   pthread_mutex_lock(&from->bell->lock);
-  from->first = (from->first + 1) % from->slots;
-  --from->count;
-  changed(from);
+  ++from->taken;
+  pthread_mutex_unlock(&from->bell->lock);
+}
+
+void ring_release(item* taken) {
+  ring* home = taken->home;
+  pthread_mutex_lock(&home->bell->lock);
+  taken->returned = 1;
+  for (; home->taken > 0 && home->items[home->first].returned; --home->taken, --home->count) {
+    home->first = (home->first + 1) % home->slots;
+  }
+  changed(home);
 }
 
 long ring_take_dropped(ring* from) {

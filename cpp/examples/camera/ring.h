@@ -15,6 +15,8 @@ typedef struct item {
   int64_t t_us; /* of a picture, or of a block's first sample */
   const uint8_t* data;
   size_t size; /* bytes */
+  struct ring* home;
+  int returned;
 } item;
 
 /* What the emptier waits on: shared by all its rings. */
@@ -28,9 +30,9 @@ typedef struct ring {
   uint8_t* memory;
   item* items;
   size_t slots, slot_bytes;
-  size_t first, count;
-  int ended;    /* no more will come */
-  long dropped; /* since ring_take_dropped */
+  size_t first, count, taken; /* the oldest `taken` of `count` are the emptier's */
+  int ended;                  /* no more will come */
+  long dropped;               /* since ring_take_dropped */
 } ring;
 
 enum { RING_ALIGNMENT = 64, RING_FOREVER_MS = -1 };
@@ -45,9 +47,11 @@ void ring_offer(ring* to, const item* given, int lossless);
 void ring_end(ring* to);
 
 /* The emptier looks at the oldest item of both rings, waiting up to `patience_ms` until each has one or has ended.
- * A null item: none. Answers 0 when both have ended and are empty. */
-int ring_heads(ring* a, ring* b, int patience_ms, const item** head_a, const item** head_b);
-void ring_release(ring* from);
+ * A null item: none. Answers 0 when both have ended and nothing is left to take. */
+int ring_heads(ring* a, ring* b, int patience_ms, item** head_a, item** head_b);
+/* Makes the oldest item the emptier's, until ring_release, in any order. */
+void ring_take(ring* from);
+void ring_release(item* taken);
 long ring_take_dropped(ring* from);
 
 #endif

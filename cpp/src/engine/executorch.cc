@@ -61,6 +61,7 @@ class MethodMemory final : public et::MemoryAllocator {
     return memory;
   }
   Arena* arena() { return arena_; }
+  bool on_heap() const { return arena_ == &own_; }
   bool exhausted() const { return exhausted_; }
 
  private:
@@ -77,6 +78,7 @@ class ExecutorchNetwork final : public Network {
         memory_(arena),
         buffers_(memory_.arena()),
         tensors_(memory_.arena()),
+        own_(memory_.arena()),
         inputs_(memory_.arena()) {}
 
   // The runtime has no code of its own for memory that ran out: what it answers then is not about the program.
@@ -87,16 +89,14 @@ class ExecutorchNetwork final : public Network {
 
   size_t inputs() const override { return inputs_.size(); }
   size_t outputs() const override { return method_->outputs_size(); }
-  size_t input_size(size_t i) const override { return inputs_[i].size(); }
+  size_t input_size(size_t i) const override { return inputs_[i].size; }
   size_t output_size(size_t i) const override { return static_cast<size_t>(Output(i).numel()); }
-  float* input(size_t i) override { return inputs_[i].data(); }
+  float* input(size_t i) override { return inputs_[i].data; }
   const float* output(size_t i) const override { return Output(i).const_data_ptr<float>(); }
 
   Status Run() override {
     NoThreadPoolGuard single_thread;
-    for (size_t i = 0; i < tensors_.size(); ++i) {
-      if (method_->set_input(et::EValue(et::etensor::Tensor(&tensors_[i])), i) != et::Error::Ok) return Status::kEngine;
-    }
+    if (!in_place_ && !SetInputs()) return Status::kEngine;
     return method_->execute() == et::Error::Ok ? Status::kOk : Status::kEngine;
   }
 
@@ -114,20 +114,24 @@ class ExecutorchNetwork final : public Network {
       return Status::kEngine;
     }
     method_.emplace(std::move(*method));
-    inputs_.reserve(meta->num_inputs());
-    tensors_.reserve(meta->num_inputs());
-    for (size_t i = 0; i < meta->num_inputs(); ++i) {
+    const size_t count = meta->num_inputs();
+    inputs_.reserve(count);
+    tensors_.reserve(count);
+    own_.reserve(count);
+    in_place_ = KeepsInputs(*meta);
+    for (size_t i = 0; i < count; ++i) {
       const auto info = meta->input_tensor_meta(i);
-      if (!info.ok() || !AddInput(*info)) return Refuse("an input is not a float32 tensor", error);
+      if (!info.ok() || !AddInput(*info, i)) return Refuse("an input is not a float32 tensor", error);
     }
+    if (in_place_ && !SetInputs()) return Refuse("an input cannot be set", error);
     for (size_t i = 0; i < meta->num_outputs(); ++i) {
       const auto info = meta->output_tensor_meta(i);
       if (!info.ok() || info->scalar_type() != et::etensor::ScalarType::Float) {
         return Refuse("an output is not a float32 tensor", error);
       }
     }
-    // The delegate takes its workspace in the first run.
-    if (Run() == Status::kOk) return Status::kOk;
+    // The delegate takes its workspace in the first run. Where the heap is used anyway, that is soon enough.
+    if (memory_.on_heap() || Run() == Status::kOk) return Status::kOk;
     *error = "the first run failed";
     return Status::kEngine;
   }
@@ -156,13 +160,43 @@ class ExecutorchNetwork final : public Network {
     return true;
   }
 
-  bool AddInput(const et::TensorInfo& info) {
-    if (info.scalar_type() != et::etensor::ScalarType::Float) return false;
-    const size_t count = info.nbytes() / sizeof(float);
+// The runtime has no other way yet to ask either.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  // Whether the program has room for its inputs in which nothing else ever lies, so that they can be written there. A
+  // single instruction, the call of a delegate, has no intermediate values.
+  static bool KeepsInputs(const et::MethodMeta& meta) {
+    bool planned = meta.num_instructions() == 1;
+    for (size_t i = 0; i < meta.num_inputs() && planned; ++i) {
+      const auto info = meta.input_tensor_meta(i);
+      planned = info.ok() && info->is_memory_planned();
+    }
+    return planned;
+  }
+
+  float* PlannedInput(size_t i) { return method_->mutable_input(i).toTensor().mutable_data_ptr<float>(); }
+#pragma GCC diagnostic pop
+
+  float* OwnInput(size_t count) {
     Vector<float> values(memory_.arena());
     values.reserve(count + kReadBeyond / sizeof(float));
     values.resize(count, 0.0f);
-    inputs_.push_back(std::move(values));
+    own_.push_back(std::move(values));
+    return own_.back().data();
+  }
+
+  // Copies inputs that do not lie in the program's own memory there.
+  bool SetInputs() {
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (method_->set_input(et::EValue(et::etensor::Tensor(&tensors_[i])), i) != et::Error::Ok) return false;
+    }
+    return true;
+  }
+
+  bool AddInput(const et::TensorInfo& info, size_t i) {
+    if (info.scalar_type() != et::etensor::ScalarType::Float) return false;
+    const size_t count = info.nbytes() / sizeof(float);
+    inputs_.push_back({in_place_ ? PlannedInput(i) : OwnInput(count), count});
     using Sizes = executorch::aten::SizesType;
     using Order = executorch::aten::DimOrderType;
     const size_t rank = info.sizes().size();
@@ -171,7 +205,7 @@ class ExecutorchNetwork final : public Network {
     if (sizes == nullptr || order == nullptr) return false;
     std::copy(info.sizes().begin(), info.sizes().end(), sizes);
     std::copy(info.dim_order().begin(), info.dim_order().end(), order);
-    tensors_.emplace_back(info.scalar_type(), static_cast<ssize_t>(rank), sizes, inputs_.back().data(), order);
+    tensors_.emplace_back(info.scalar_type(), static_cast<ssize_t>(rank), sizes, inputs_.back().data, order);
     return true;
   }
 
@@ -181,8 +215,15 @@ class ExecutorchNetwork final : public Network {
   std::optional<et::HierarchicalAllocator> planned_;
   std::optional<et::MemoryManager> manager_;
   std::optional<et::Method> method_;
+  struct Values {
+    float* data;
+    size_t size;
+  };
+
+  bool in_place_ = false;  // inputs lie where the program has room for them
   Vector<et::etensor::TensorImpl> tensors_;
-  Vector<Vector<float>> inputs_;
+  Vector<Vector<float>> own_;
+  Vector<Values> inputs_;
 };
 
 class ExecutorchProgram final : public EngineProgram, public std::enable_shared_from_this<ExecutorchProgram> {

@@ -22,7 +22,20 @@ bool StoredImage::Fits(const Image& image) const {
   return bytes <= bytes_.size() || HasRoom(bytes_, bytes - bytes_.size());
 }
 
+void StoredImage::Drop() {
+  const Release release = release_;
+  release_ = {};
+  if (release.call != nullptr) release.call(release.owner);
+}
+
+void StoredImage::Borrow(const Image& image, Release release) {
+  Drop();
+  image_ = image;
+  release_ = release;
+}
+
 void StoredImage::Store(const Image& image) {
+  Drop();
   bytes_.resize(PackedBytes(image));
   image_ = image;
   uint8_t* to = bytes_.data();

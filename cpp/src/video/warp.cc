@@ -78,6 +78,10 @@ Taps TapsOf(const Affine& map) {
   return taps;
 }
 
+// Rows of a picture lie further apart than the hardware looks ahead, so it is told which come soon.
+constexpr int32_t kRowsAhead = 3;
+constexpr double kLineBytes = 64;
+
 // Columns that are worked on at a time.
 constexpr int32_t kWidest = 256;
 
@@ -106,12 +110,15 @@ class Warper {
         height_(image.height),
         margin_(taps_.reach / static_cast<double>(kFixedOne) + 2),
         by_rows_(CanSampleYuvRow(source_)),
-        whole_(columns) {}
+        whole_(columns),
+        down_(static_cast<int32_t>(std::clamp(std::hypot(map.b, map.e), 1.0, 16.0))),
+        line_(std::max(1, static_cast<int32_t>(kLineBytes / (source_.channel[0].step * std::hypot(map.a, map.d))))) {}
 
   int taps_per_axis() const { return taps_.per_axis; }
 
   template <int per_axis>
   void Row(int32_t row, uint8_t* rgb) {
+    Foresee(row + kRowsAhead);
     const Span inside = Narrow(whole_, [&](int32_t column) { return Inside(column, row, 0); });
     for (int32_t column = whole_.begin; column < inside.begin; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
     for (int32_t column = inside.end; column < whole_.end; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
@@ -134,6 +141,21 @@ class Warper {
   }
 
  private:
+  void Foresee(int32_t row) const {
+    for (int32_t column = whole_.begin; column < whole_.end; column += line_) {
+      double x, y;
+      map_.Apply(column + 0.5, row + 0.5, &x, &y);
+      if (!(x >= 0 && y >= 0 && x < width_ && y < height_ - down_)) continue;
+      for (int c = 0; c < (source_.planar ? 3 : 1); ++c) {
+        const Channel& channel = source_.channel[c];
+        const int half = c > 0 ? 1 : 0;
+        const uint8_t* at = channel.data + (static_cast<int32_t>(y) >> half) * channel.stride +
+                            (static_cast<int32_t>(x) >> half) * channel.step;
+        for (int32_t i = 0; i <= down_ >> half; ++i) __builtin_prefetch(at + i * channel.stride);
+      }
+    }
+  }
+
   // Whether all neighbours of all taps exist, and `more` pixels beyond them to the right and below.
   bool Inside(int32_t column, int32_t row, int32_t more) const {
     double x, y;
@@ -163,6 +185,7 @@ class Warper {
   const double margin_;
   const bool by_rows_;
   const Span whole_;
+  const int32_t down_, line_;  // source rows to the next output row; output columns of a cache line
   int32_t x_[kWidest], y_[kWidest];
 };
 

@@ -2,74 +2,13 @@
 #include "video/yuv_row.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstring>
 
-// Only these functions are compiled for AVX2: the library itself runs on every x86-64.
-#define AVG_AVX2 __attribute__((target("avx2")))
+#include "video/yuv_avx2.h"
 
 namespace avg {
 namespace {
-
-using Lanes = __m256i;  // 32 bits for each of the pixels
-
-AVG_AVX2 inline Lanes All(int32_t value) { return _mm256_set1_epi32(value); }
-
-// Positions split into whole pixels and weights.
-struct Position {
-  Lanes column, row, across, fy;
-
-  AVG_AVX2 Position(Lanes x, Lanes y)
-      : column(_mm256_srai_epi32(x, kFixedBits)), row(_mm256_srai_epi32(y, kFixedBits)) {
-    const Lanes mask = All(kWeightOne - 1);
-    const Lanes fx = _mm256_and_si256(_mm256_srli_epi32(x, kWeightBits), mask);
-    // 16 bits for the left weight below 16 bits for the right one.
-    across = _mm256_or_si256(_mm256_slli_epi32(fx, 16), _mm256_sub_epi32(All(kWeightOne), fx));
-    fy = _mm256_and_si256(_mm256_srli_epi32(y, kWeightBits), mask);
-  }
-};
-
-// Reads the pixels around positions in one channel.
-class Gatherer {
- public:
-  AVG_AVX2 explicit Gatherer(const Channel& channel)
-      : data_(channel.data),
-        stride_(channel.stride),
-        stride_lanes_(All(static_cast<int32_t>(channel.stride))),
-        step_(All(channel.step)) {
-    // Of every 4 gathered bytes, a pixel and its right neighbour become 16 bits each.
-    const auto next = static_cast<char>(channel.step);
-    const __m128i first =
-        _mm_setr_epi8(0, -1, next, -1, 4, -1, 4 + next, -1, 8, -1, 8 + next, -1, 12, -1, 12 + next, -1);
-    pick_ = _mm256_broadcastsi128_si256(first);
-  }
-
-  // 4 bytes from each pixel on; `below` rows further down.
-  AVG_AVX2 Lanes Read(Lanes column, Lanes row, int below) const {
-    const Lanes offset = _mm256_add_epi32(_mm256_mullo_epi32(row, stride_lanes_), _mm256_mullo_epi32(column, step_));
-    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(data_ + below * stride_), offset, 1);
-  }
-
-  // The same as Channel::Blend for the first two pixels of what was read in two rows.
-  AVG_AVX2 Lanes Blend(Lanes above, Lanes below, const Position& at) const {
-    const Lanes upper = _mm256_madd_epi16(_mm256_shuffle_epi8(above, pick_), at.across);
-    const Lanes lower = _mm256_madd_epi16(_mm256_shuffle_epi8(below, pick_), at.across);
-    const Lanes difference = _mm256_mullo_epi32(_mm256_sub_epi32(lower, upper), at.fy);
-    return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(upper, kWeightBits), difference), kWeightBits);
-  }
-
-  AVG_AVX2 Lanes At(Lanes x, Lanes y) const {
-    const Position at(x, y);
-    return Blend(Read(at.column, at.row, 0), Read(at.column, at.row, 1), at);
-  }
-
- private:
-  const uint8_t* data_;
-  ptrdiff_t stride_;
-  Lanes stride_lanes_, step_, pick_;
-};
 
 AVG_AVX2 inline Lanes SumOverTaps(const Gatherer& luma, const Taps& taps, Lanes x, Lanes y) {
   Lanes sum = All(0);
@@ -83,8 +22,8 @@ AVG_AVX2 inline Lanes SumOverTaps(const Gatherer& luma, const Taps& taps, Lanes 
 AVG_AVX2 inline Lanes SumOverCloseTaps(const Gatherer& luma, const Taps& taps, Lanes x, Lanes y) {
   const Lanes reach = All(taps.reach);
   const Position first(_mm256_sub_epi32(x, reach), _mm256_sub_epi32(y, reach));
-  const Lanes rows[4] = {luma.Read(first.column, first.row, 0), luma.Read(first.column, first.row, 1),
-                         luma.Read(first.column, first.row, 2), luma.Read(first.column, first.row, 3)};
+  Lanes rows[4];
+  luma.Read(Corner(first.column, first.row), rows);
   Lanes sum = All(0);
   for (int32_t i = 0; i < taps.per_axis * taps.per_axis; ++i) {
     const Position at(_mm256_add_epi32(x, All(taps.x[i])), _mm256_add_epi32(y, All(taps.y[i])));
@@ -96,6 +35,49 @@ AVG_AVX2 inline Lanes SumOverCloseTaps(const Gatherer& luma, const Taps& taps, L
     sum = _mm256_add_epi32(sum, luma.Blend(_mm256_srlv_epi32(above, bits), _mm256_srlv_epi32(below, bits), at));
   }
   return sum;
+}
+
+// Four rows of four taps, each row level and like the others, as for a picture that stands upright.
+struct LevelTaps {
+  static constexpr int32_t kSide = 4;
+  int32_t row[kSide] = {}, fy[kSide] = {};
+  bool exist = false;
+
+  LevelTaps(const Taps& taps, const int32_t* y, int32_t count) {
+    exist = taps.per_axis == kSide && std::all_of(y, y + count, [&](int32_t each) { return each == y[0]; });
+    for (int32_t i = 0; exist && i < kSide * kSide; ++i) {
+      exist = taps.x[i] == taps.x[i % kSide] && taps.y[i] == taps.y[i / kSide * kSide];
+    }
+    for (int32_t j = 0; exist && j < kSide; ++j) {
+      const int32_t at = y[0] + taps.y[j * kSide];
+      row[j] = at >> kFixedBits;
+      fy[j] = (at >> kWeightBits) & (kWeightOne - 1);
+    }
+  }
+};
+
+// Sums over level taps, a row of a pixel's taps in one load. False where they are too far apart for that, or too close
+// to the end of the picture.
+AVG_AVX2 inline bool SumOverLevelTaps(const Gatherer& luma, const Taps& taps, const LevelTaps& level, const int32_t* x,
+                                      Lanes* sums) {
+  const Lanes columns = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(taps.x)));
+  const int32_t lowest = *std::max_element(level.row, level.row + LevelTaps::kSide);
+  Lanes sum[kYuvBlock / 2];
+  for (int k = 0; k < kYuvBlock / 2; ++k) {
+    const Lanes pair = _mm256_inserti128_si256(All(x[k]), _mm_set1_epi32(x[k + kYuvBlock / 2]), 1);
+    const Position at(_mm256_add_epi32(pair, columns), All(0));
+    const Corner corner(at.column, at.row);
+    const ptrdiff_t low = _mm256_extract_epi32(corner.left, 0), high = _mm256_extract_epi32(corner.left, 4);
+    if (!corner.IsClose(Gatherer::kLoad - 2) || !luma.MayRead(low, high, lowest)) return false;
+    const Lanes pick =
+        _mm256_add_epi32(_mm256_mullo_epi32(corner.right_of, All(0x00010001)), All(static_cast<int32_t>(0x80018000u)));
+    sum[k] = All(0);
+    for (int j = 0; j < LevelTaps::kSide; ++j) {
+      sum[k] = _mm256_add_epi32(sum[k], luma.BlendRows(low, high, level.row[j], pick, at.across, All(level.fy[j])));
+    }
+  }
+  *sums = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[0], sum[1]), _mm256_hadd_epi32(sum[2], sum[3]));
+  return true;
 }
 
 AVG_AVX2 inline Lanes Times(Lanes value, int32_t factor) { return _mm256_mullo_epi32(value, All(factor)); }
@@ -129,17 +111,23 @@ AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, cons
   const int32_t taps_in_all = taps.per_axis * taps.per_axis;
   // Sums are below 2^24 and far enough from whole quotients for this to round down as an integer division does.
   const __m256 unit = _mm256_set1_ps(static_cast<float>(taps_in_all * kFinest));
+  const LevelTaps level(taps, y, count);
   const bool close = taps.per_axis > 1 && taps.reach <= kFixedOne;
   for (int32_t done = 0; done < count; done += kYuvBlock) {
     const int32_t at = std::min(done, count - kYuvBlock);
     const Lanes px = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + at));
     const Lanes py = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(y + at));
-    const Lanes sum = close ? SumOverCloseTaps(luma, taps, px, py) : SumOverTaps(luma, taps, px, py);
-    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
     const Lanes chroma_x = _mm256_srai_epi32(px, 1);
     const Lanes chroma_y = _mm256_srai_epi32(_mm256_sub_epi32(py, All(kFixedOne / 2)), 1);
-    Store(source.yuv, mean, _mm256_srai_epi32(u.At(chroma_x, chroma_y), 4),
-          _mm256_srai_epi32(v.At(chroma_x, chroma_y), 4), rgb + 3 * at);
+    // First, so that their loads are under way while luma is summed.
+    const Lanes blue = _mm256_srai_epi32(u.At(chroma_x, chroma_y), 4);
+    const Lanes red = _mm256_srai_epi32(v.At(chroma_x, chroma_y), 4);
+    Lanes sum;
+    if (!level.exist || !SumOverLevelTaps(luma, taps, level, x + at, &sum)) {
+      sum = close ? SumOverCloseTaps(luma, taps, px, py) : SumOverTaps(luma, taps, px, py);
+    }
+    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
+    Store(source.yuv, mean, blue, red, rgb + 3 * at);
   }
 }
 
