@@ -28,6 +28,7 @@ VIDEO, AUDIO, SYNC, DESYNC = range(4)
 class Batch:
     """Model inputs and labels. ``window``: (N, 4), ``steps``: (N, 4, 12), ``in_sync``: (N,) bona fide pairs.
 
+    ``lags``: (N,) video frames by which the sound of a bona fide pair was made late, see ``alignment_loss``.
     ``clean``: the inputs before styles were mixed and parts hidden, for a teacher; empty without one.
     """
 
@@ -35,6 +36,7 @@ class Batch:
     window: NDArray[np.float32]
     steps: NDArray[np.float32]
     in_sync: NDArray[np.bool_]
+    lags: NDArray[np.int64]
     clean: tuple[NDArray[np.float32], ...] = ()
 
 
@@ -54,6 +56,8 @@ MODALITY_DROPOUT = 0.06
 VIEW_DROPOUT = 0.10
 # Offsets below 240 ms happen to bona fide clips; what is nearer than this is not called a mismatch.
 SHORTEST_SHIFT_FRAMES = 6
+# Half of the bona fide pairs have their sound moved, so that alignment cannot be told from places in the window.
+MOVED_SHARE, LONGEST_MOVE_FRAMES = 0.5, 12
 
 
 def hide(inputs: tuple[NDArray[np.float32], ...], rng: np.random.Generator) -> None:
@@ -185,8 +189,12 @@ class Sampler:
             chosen.append(self._draw_one(str(kind), rng))
             if kind.startswith("forged"):
                 video = self._original(chosen[-1][0], rng)
-                chosen.append((video, self._sound("plain", video, rng), "bona_fide"))
+                chosen.append((video, self._sound("plain", video, rng), "original"))
         return self._assemble(chosen[:size], rng)
+
+    def draw_bona_fide(self, size: int, rng: np.random.Generator) -> Batch:
+        """A batch of bona fide pairs alone, for alignment."""
+        return self._assemble([self._draw_one("bona_fide", rng) for _ in range(size)], rng)
 
     def _original(self, video: int, rng: np.random.Generator) -> int:
         """The bona fide window that ``video`` was forged from; itself when its picture was not touched."""
@@ -233,7 +241,7 @@ class Sampler:
         videos, audios = np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])
         for i, (video, audio, kind) in enumerate(chosen):
             self._label(i, video, audio, kind, window, steps)
-            in_sync[i] = kind == "bona_fide"
+            in_sync[i] = kind in ("bona_fide", "original")
         drop = rng.random(n)
         for i in np.flatnonzero((drop < MODALITY_DROPOUT) & (videos >= 0)):
             mute = drop[i] < MODALITY_DROPOUT / 2
@@ -241,10 +249,34 @@ class Sampler:
             window[i, heads], steps[i, heads], in_sync[i] = NAN, NAN, False
             (audios if mute else videos)[i] = -1
         inputs = self.pack(self.video, self.audio, videos, audios)
+        alone = in_sync & np.array([kind == "bona_fide" for *_, kind in chosen])
+        lags = self._move(inputs, window, steps, alone, rng)
         clean = tuple(x.copy() for x in inputs) if self.taught else ()
         mix_band_styles(inputs[3], inputs[4], rng)
         hide(inputs, rng)
-        return Batch(inputs, window, steps, in_sync, clean)
+        return Batch(inputs, window, steps, in_sync, lags, clean)
+
+    @staticmethod
+    def _move(
+        inputs: tuple[NDArray, ...], window: NDArray, steps: NDArray, which: NDArray, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Move the sound of some pairs of ``which`` around their window, in place; returns by how many frames.
+
+        Not of a forged window's original: what tells the two apart must be the forgery alone.
+        """
+        moved = which & (rng.random(len(which)) < MOVED_SHARE)
+        lags = np.where(moved, rng.integers(-LONGEST_MOVE_FRAMES, LONGEST_MOVE_FRAMES + 1, len(which)), 0)
+        for i in np.flatnonzero(lags):
+            lag = int(lags[i])
+            for sound in inputs[3:]:
+                sound[i] = np.roll(sound[i], lag * SPEC.audio.frames_per_video_frame, axis=-1)
+            if abs(lag) >= SHORTEST_SHIFT_FRAMES:
+                window[i, [SYNC, DESYNC]], steps[i, [SYNC, DESYNC]] = 1, 1
+                continue
+            # What left at one end came in at the other, where it belongs to another moment.
+            count = -(-abs(lag) * STEPS // SPEC.window.frames)
+            steps[i, SYNC : DESYNC + 1, slice(0, count) if lag > 0 else slice(STEPS - count, STEPS)] = NAN
+        return lags.astype(np.int64)
 
     def _label(self, i: int, video: int, audio: int, kind: str, window: NDArray, steps: NDArray) -> None:
         if video >= 0:

@@ -225,7 +225,13 @@ class Trainer:
         losses = {
             "window": masked_bce(window, target, smoothing=settings.smoothing),
             "steps": masked_bce(steps, target_steps, smoothing=settings.smoothing),
-            "alignment": alignment_loss(embed_video, embed_audio, torch.from_numpy(batch.in_sync).to(self.device)),
+            "alignment": alignment_loss(
+                embed_video,
+                embed_audio,
+                torch.from_numpy(batch.in_sync).to(self.device),
+                lags=torch.from_numpy(batch.lags).to(self.device),
+                own_window=True,
+            ),
         }
         total = (
             losses["window"] + settings.steps_weight * losses["steps"] + settings.alignment_weight * losses["alignment"]

@@ -47,13 +47,23 @@ def masked_bce(
 
 
 def alignment_loss(
-    embed_video: Tensor, embed_audio: Tensor, in_sync: Tensor, *, temperature: float = 0.1, guard_steps: int = 2
+    embed_video: Tensor,
+    embed_audio: Tensor,
+    in_sync: Tensor,
+    *,
+    lags: Tensor | None = None,
+    own_window: bool = False,
+    temperature: float = 0.1,
+    guard_steps: int = 2,
 ) -> Tensor:
-    """InfoNCE between lips and voice at equal times, both directions; a scalar, zero (with gradient) without rows.
+    """InfoNCE between lips and voice of one moment, both directions; a scalar, zero (with gradient) without rows.
 
     ``embed_video``, ``embed_audio``: (N, E, 1, T), normalised here. ``in_sync``: bool (N,), or (N, T) to choose single
-    steps: only bona fide, aligned material belongs. Positive: the same step. Negatives: every other chosen step of the
-    batch but the same window's within ``guard_steps``, which sound and look too alike to be wrong.
+    steps: only bona fide, aligned material belongs. ``lags``: int (N,), by how many steps the sound is late. Positive:
+    the step ``lags`` later; steps without one are left out. Without lags that differ, where a step lies in its window,
+    which both streams know from their padding, answers the question as well as lips and voice do. Negatives: every
+    other chosen step of the batch but the same window's within ``guard_steps``, which sound and look too alike to be
+    wrong; with ``own_window`` half of the loss has only those of the same window, where knowing the clip is no help.
     After van den Oord et al., "Representation Learning with Contrastive Predictive Coding" (2018).
     Raises UsageError when shapes do not fit.
     """
@@ -62,7 +72,13 @@ def alignment_loss(
     n, _, _, steps = embed_video.shape
     if in_sync.dtype != torch.bool or in_sync.shape not in ((n,), (n, steps)):
         raise UsageError(f"in_sync must be bool ({n},) or ({n}, {steps}), got {in_sync.dtype} {tuple(in_sync.shape)}")
-    chosen = (in_sync if in_sync.dim() == 2 else in_sync[:, None].expand(n, steps)).flatten().nonzero()[:, 0]
+    chosen = in_sync if in_sync.dim() == 2 else in_sync[:, None].expand(n, steps)
+    if lags is not None:
+        later = torch.arange(steps, device=lags.device) + lags[:, None]
+        chosen = chosen & (later >= 0) & (later < steps)
+        places = later.clamp(0, steps - 1)[:, None, None].expand_as(embed_audio)
+        embed_audio = embed_audio.gather(3, places)
+    chosen = chosen.flatten().nonzero()[:, 0]
     if chosen.numel() == 0:
         return (embed_video.sum() + embed_audio.sum()) * 0.0
     video, audio = (
@@ -70,10 +86,16 @@ def alignment_loss(
         for e in (embed_video, embed_audio)
     )
     window, step = chosen // steps, chosen % steps
-    near = (window[:, None] == window) & ((step[:, None] - step).abs() <= guard_steps)
+    same = window[:, None] == window
+    near = same & ((step[:, None] - step).abs() <= guard_steps)
     near.fill_diagonal_(False)
     similarity = (video @ audio.T / temperature).masked_fill(near, float("-inf"))
-    target = torch.arange(len(chosen), device=similarity.device)
+    loss = _both_ways(similarity)
+    return 0.5 * (loss + _both_ways(similarity.masked_fill(~same, float("-inf")))) if own_window else loss
+
+
+def _both_ways(similarity: Tensor) -> Tensor:
+    target = torch.arange(len(similarity), device=similarity.device)
     forward = functional.cross_entropy(similarity, target)
     return 0.5 * (forward + functional.cross_entropy(similarity.T, target))
 

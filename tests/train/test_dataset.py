@@ -118,3 +118,30 @@ def test_a_batch_is_whole_and_repeats_by_seed(sampler: Sampler) -> None:
     assert np.isnan(one.window[silent, AUDIO]).all()
     assert (np.isfinite(one.window).any(1)).all()
     assert not one.in_sync[np.isnan(one.window[:, SYNC])].any()
+
+
+def test_sound_is_moved_by_the_lag_and_far_moves_are_mismatches(sampler: Sampler) -> None:
+    rng, n = np.random.default_rng(0), 64
+    sound = np.arange(192, dtype=np.float32) + np.zeros((n, 1, 2, 192), np.float32)
+    inputs = (np.zeros(0), np.zeros(0), np.zeros(0), sound.copy(), sound.copy())
+    window, steps = np.zeros((n, 4), np.float32), np.zeros((n, 4, 12), np.float32)
+    which = np.arange(n) % 2 == 0
+    lags = sampler._move(inputs, window, steps, which, rng)
+    assert not lags[~which].any()
+    assert 8 < np.count_nonzero(lags) < 28
+    assert {lag > 0 for lag in lags[lags != 0]} == {True, False}
+    for i, lag in enumerate(lags):
+        inside = slice(max(0, 4 * lag), 192 + min(0, 4 * lag))
+        assert np.array_equal(inputs[3][i, 0, 0, inside] + 4 * lag, sound[i, 0, 0, inside])
+        assert window[i].tolist() == ([0, 0, 1, 1] if abs(lag) >= 6 else [0, 0, 0, 0])
+        unknown = np.isnan(steps[i])
+        assert not unknown[[VIDEO, AUDIO]].any()
+        wrapped = 0 if abs(lag) >= 6 else -(-abs(lag) // 4)
+        assert unknown[DESYNC].sum() == wrapped
+        assert unknown[DESYNC, :wrapped].all() if lag > 0 else unknown[DESYNC, 12 - wrapped :].all()
+
+
+def test_the_original_of_a_forged_window_keeps_its_sound(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avguard.train.dataset.MIX", {"forged_video": 1.0})
+    assert not sampler.draw(64, np.random.default_rng(1)).lags.any()
+    assert sampler.draw_bona_fide(64, np.random.default_rng(1)).lags.any()

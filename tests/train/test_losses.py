@@ -86,6 +86,33 @@ def test_aligned_pairs_score_better_than_shifted_ones() -> None:
     assert float(aligned.detach()) < 0.5 < 5.0 < float(shifted.detach())
 
 
+def test_a_known_lag_is_looked_up_and_steps_without_a_partner_are_left_out() -> None:
+    video, rows = embeddings(3, 48, 0), torch.ones(3, dtype=torch.bool)
+    lags = torch.tensor([5, -7, 0])
+    audio = torch.stack([window.roll(int(lag), 2) for window, lag in zip(video, lags, strict=True)])
+    late = alignment_loss(video, audio, rows, lags=lags)
+    inside = torch.ones(3, 48, dtype=torch.bool)
+    inside[0, 43:] = inside[1, :7] = False
+    assert torch.allclose(late, alignment_loss(video, video, inside))
+    assert float(late.detach()) < 0.5 < float(alignment_loss(video, audio, rows).detach())
+    assert float(alignment_loss(video, audio, rows, lags=-lags).detach()) > 2
+
+
+def test_a_code_of_places_answers_without_lags_and_fails_with_them() -> None:
+    """What zero padding tells both streams: the embedding of a step is its number, whatever is seen or heard."""
+    places, rows = torch.eye(48).reshape(1, 48, 1, 48).repeat(4, 1, 1, 1), torch.ones(4, dtype=torch.bool)
+    same = alignment_loss(places, places, rows, own_window=True, temperature=0.05)
+    moved = alignment_loss(places, places, rows, lags=torch.tensor([6, -6, 9, 12]), own_window=True, temperature=0.05)
+    assert float(same) < 1 < 5 < float(moved)
+
+
+def test_own_window_is_half_of_the_loss() -> None:
+    video, audio, rows = embeddings(2, 6, 0), embeddings(2, 6, 1), torch.ones(2, dtype=torch.bool)
+    alone = sum(alignment_loss(video[i : i + 1], audio[i : i + 1], rows[:1]) for i in range(2)) / 2
+    both = 0.5 * (alignment_loss(video, audio, rows) + alone)
+    assert torch.allclose(alignment_loss(video, audio, rows, own_window=True), both)
+
+
 def test_one_window_value_by_hand() -> None:
     """Four orthogonal steps, guard 1: step 0 has negatives 2 and 3, step 1 has 3, and mirrored."""
     eye = torch.eye(4).reshape(1, 4, 1, 4)
