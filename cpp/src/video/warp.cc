@@ -112,7 +112,8 @@ class Warper {
         by_rows_(CanSampleYuvRow(source_)),
         whole_(columns),
         down_(static_cast<int32_t>(std::clamp(std::hypot(map.b, map.e), 1.0, 16.0))),
-        line_(std::max(1, static_cast<int32_t>(kLineBytes / (source_.channel[0].step * std::hypot(map.a, map.d))))) {}
+        line_(std::max<int32_t>(
+            1, static_cast<int32_t>(kLineBytes / (source_.channel[0].step * std::hypot(map.a, map.d))))) {}
 
   int taps_per_axis() const { return taps_.per_axis; }
 
