@@ -20,6 +20,11 @@ int32_t ToFixed(double value, double limit) {
   return std::isnan(value) ? 0 : static_cast<int32_t>(std::lround(std::clamp(value, -limit, limit) * kFixedOne));
 }
 
+// NaN becomes `low`.
+int32_t Within(double value, double low, double high) {
+  return static_cast<int32_t>(value > low ? std::min(value, high) : low);
+}
+
 template <int known_step, bool inside>
 int32_t Take(const Channel& channel, int32_t x, int32_t y) {
   return inside ? channel.Inside<known_step>(x, y) : channel.At(x, y);
@@ -111,9 +116,8 @@ class Warper {
         margin_(taps_.reach / static_cast<double>(kFixedOne) + 2),
         by_rows_(CanSampleYuvRow(source_)),
         whole_(columns),
-        down_(static_cast<int32_t>(std::clamp(std::hypot(map.b, map.e), 1.0, 16.0))),
-        line_(std::max<int32_t>(
-            1, static_cast<int32_t>(kLineBytes / (source_.channel[0].step * std::hypot(map.a, map.d))))) {}
+        down_(Within(std::hypot(map.b, map.e), 1, 16)),
+        line_(Within(kLineBytes / (source_.channel[0].step * std::hypot(map.a, map.d)), 1, kWidest)) {}
 
   int taps_per_axis() const { return taps_.per_axis; }
 
