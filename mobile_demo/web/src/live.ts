@@ -81,5 +81,9 @@ async function hear(stream: MediaStream, port: Port, origin_ms: number): Promise
   };
   context.createMediaStreamSource(stream).connect(ears);
   await context.resume();
-  return () => void context.close();
+  return () => {
+    // What the worklet sent before it was closed may still be on its way.
+    ears.port.onmessage = null;
+    void context.close();
+  };
 }

@@ -41,7 +41,9 @@ async function take(fed: Fed): Promise<object> {
   if ("begin" in fed) feed = new Feed(core, report);
   try {
     const verdict = await feed?.take(fed);
-    return verdict ? judged(core, verdict) : { took: true };
+    if (!verdict) return { took: true };
+    feed = undefined; // what comes late is passed over
+    return judged(core, verdict);
   } catch (failure) {
     feed = undefined; // what was sent before the page hears of it is passed over
     throw failure;

@@ -100,7 +100,8 @@ describe("other sources", () => {
     await live.waitForTimeout(5000);
     await live.screenshot({ path: "screenshots/live.png" });
     await live.getByRole("button", { name: "Stop and judge" }).click();
-    const { verdict } = await outcome(live);
+    const { status, verdict } = await outcome(live);
+    expect(status).toContain("Done");
     console.log("live", JSON.stringify({ ...verdict, timeline: undefined, tracks: undefined }));
     expect(verdict!.quality.face_s).toBeGreaterThan(2);
     expect(verdict!.quality.speech_s).toBeGreaterThan(1);
