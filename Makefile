@@ -185,7 +185,8 @@ web-test: $(VENV)/.tools $(VENV)/.package
 sbom: $(VENV)/.tools $(VENV)/.package
 	$(BIN)/python -I .ci/sbom.py build/sbom.cdx.json
 
-# The long tests: 2,088 broken media, spoilt programs, 1,000 rounds of open-check-close, two hours of 1080p.
+# The long tests: 2,088 broken media, spoilt programs, 1,000 rounds of open-check-close, scans that are killed, two hours
+# of 1080p.
 soak: $(VENV)/.tools $(VENV)/.package
 	$(RUN) tests.soak $(ARGS)
 

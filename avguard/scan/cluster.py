@@ -37,8 +37,8 @@ class RayTeam:
         self._actors: list[Any] = []
         try:
             ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else local))
-        except (ConnectionError, RuntimeError, ValueError) as failure:
-            raise UsageError(f"the Ray cluster cannot be used: {failure}") from None
+        except Exception as failure:  # OSError, RuntimeError; a bare Exception where its start takes over 30 s
+            raise UsageError(f"the Ray cluster cannot be used: {failure} Leave out --engine ray.") from None
         self._actor_class = ray.remote(num_cpus=1, memory=WORKER_BYTES, max_restarts=0)(Worker)
 
     def start(self) -> Any:  # noqa: ANN401 - Ray has no type for it

@@ -9,8 +9,6 @@ same verdicts. Only an idle machine tells the ratio.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
 import platform
 import resource
@@ -22,16 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import shared_folder
-from tests.soak.mutations import KINDS
+from tests.scan.command import outcomes, start
+from tests.soak.corpus import corpus
 
-BOOT = "import sys; sys.path[:] = eval(sys.argv.pop(1)); from avguard.cli import main; sys.exit(main())"
 RUNS = {
     "1 worker": ("--workers", "1"),
     "2 workers": ("--workers", "2"),
     "1 worker, --no-pin": ("--workers", "1", "--no-pin"),
     "2 workers, --no-pin": ("--workers", "2", "--no-pin"),
 }
-Verdicts = dict[str, tuple[object, ...]]
+Verdicts = dict[str, object]
 
 
 @dataclass
@@ -42,34 +40,15 @@ class Least:
     processor_s: float = float("inf")
 
 
-def listed(data: Path, table: str, count: int) -> dict[Path, float]:
-    """The first ``count`` files that a CSV names, by name, so that sources mix; and the seconds of each."""
-    with (data / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        rows = sorted((row["clip"], float(row["duration_s"])) for row in csv.DictReader(file))
-    return dict([(data / name, seconds) for name, seconds in rows if (data / name).is_file()][:count])
-
-
-def corpus(data: Path, folder: Path, clips: int, speech: int, broken: int) -> tuple[list[Path], float]:
-    """(files to scan, seconds of those that are whole); the broken ones are made in ``folder``."""
-    whole = listed(data, "clips", clips) | listed(data, "speech", speech)
-    sources, made = list(whole), []
-    for k in range(broken):
-        source = sources[k * len(sources) // broken]
-        kind = list(KINDS)[k % len(KINDS)]
-        made.append(folder / f"{kind}-{k}{source.suffix}")
-        made[-1].write_bytes(KINDS[kind](source.read_bytes(), k))
-    return [*sources, *made], sum(whole.values())
-
-
 def scan(files: list[Path], out: Path, options: tuple[str, ...]) -> tuple[float, float, Verdicts]:
     """(wall seconds, processor seconds of all its processes, verdicts) of one run."""
-    command = [sys.executable, "-I", "-c", BOOT, repr(sys.path), "scan", *map(str, files), "--out", str(out), "--quiet"]
     before, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+    process = start(files, out, "--quiet", *options, stdout=subprocess.DEVNULL, stderr=None)
+    if process.wait():
+        raise SystemExit(f"avguard scan ended with {process.returncode}")
     wall_s, after = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_CHILDREN)
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    verdicts = outcomes(out)
     out.unlink()
-    verdicts = {r["path"]: (r.get("label"), json.dumps(r["score"]), r.get("error", {}).get("kind")) for r in rows}
     return wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, verdicts
 
 

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,7 @@ from avguard.scan.run import Options, scan
 from avguard.scan.team import LocalTeam
 from avguard.scan.worker import Identity, Settings, Worker, model_key
 from tests.make_media import Film, Sound, write_clip
-
-BOOT = "import sys; sys.path[:] = eval(sys.argv.pop(1)); from avguard.cli import main; sys.exit(main())"
+from tests.scan.command import kill_one_actor, outcomes, rows_of, start
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +37,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", BOOT, repr(sys.path), "scan", str(folder), "--out", str(out), *options]
-    # Ray puts the current folder in front of the path, and in a checkout that is avguard without its core.
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=out.parent)
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def outcomes(path: Path) -> dict[str, Any]:
-    return {r["path"]: (r.get("label"), r["score"], r.get("error", {}).get("kind")) for r in rows_of(path)}
-
-
 @pytest.fixture(scope="module")
 def expected(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("one") / "r.jsonl"
-    process = start(clips, out, "--workers", "1")
+    process = start([clips], out, "--workers", "1")
     said, progress = process.communicate(timeout=120)
     assert process.returncode == 0
     assert said.startswith("7 files: ")
@@ -79,7 +61,7 @@ def test_every_file_has_a_row(clips: Path, expected: dict[str, Any]) -> None:
 def test_killed_and_rerun_ends_the_same(clips: Path, expected: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
     for patience in (1, 3):
-        process = start(clips, out, "--quiet")
+        process = start([clips], out, "--quiet")
         while process.poll() is None and (not out.exists() or out.read_bytes().count(b"\n") < patience):
             time.sleep(0.02)
         process.kill()
@@ -87,20 +69,20 @@ def test_killed_and_rerun_ends_the_same(clips: Path, expected: dict[str, Any], t
     # A line that was being written.
     with out.open("ab") as file:
         file.write(b'{"schema":"avguard.scan/1","path":"x')
-    process = start(clips, out, "--quiet")
+    process = start([clips], out, "--quiet")
     process.communicate(timeout=120)
     assert process.returncode == 0
     assert outcomes(out) == expected
     assert len(rows_of(out)) == 7
     before = out.read_bytes()
-    again = start(clips, out, "--quiet")
+    again = start([clips], out, "--quiet")
     assert again.communicate(timeout=120)[0] == "7 files: 7 done before\n"
     assert out.read_bytes() == before
 
 
 def test_an_interrupt_finishes_the_running_files(clips: Path, expected: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
-    process = start(clips, out, "--workers", "1")
+    process = start([clips], out, "--workers", "1")
     while not (out.exists() and out.read_bytes()):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -112,7 +94,7 @@ def test_an_interrupt_finishes_the_running_files(clips: Path, expected: dict[str
 
 
 def test_too_many_errors_stop_it(clips: Path, tmp_path: Path) -> None:
-    process = start(clips / "inner", tmp_path / "r.jsonl", "--max-errors", "1", "--workers", "1")
+    process = start([clips / "inner"], tmp_path / "r.jsonl", "--max-errors", "1", "--workers", "1")
     _, shown = process.communicate(timeout=120)
     assert process.returncode == errors.AvguardError.code
     assert "stopped after 1 errors" in shown
@@ -183,7 +165,7 @@ def test_folders_are_searched_for_media(clips: Path) -> None:
 def test_ray_says_the_same_and_survives_a_killed_worker(clips: Path, expected: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("ray")
     out = tmp_path / "r.jsonl"
-    process = start(clips, out, "--engine", "ray", "--quiet")
+    process = start([clips], out, "--engine", "ray", "--quiet")
     killed = False
     while process.poll() is None:
         if not killed and out.exists() and out.read_bytes():
@@ -196,24 +178,12 @@ def test_ray_says_the_same_and_survives_a_killed_worker(clips: Path, expected: d
     assert len(rows_of(out)) == 7
 
 
-def kill_one_actor(driver: int) -> bool:
-    """Kill one of the Ray workers that ``driver`` started, whichever runs."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = (int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]), entry)
-            except OSError:
-                continue
-    for pid, (_, entry) in parents.items():
-        try:
-            title = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        ancestor = pid
-        while ancestor in parents and ancestor != driver:
-            ancestor = parents[ancestor][0]
-        if ancestor == driver and title.startswith(b"ray::Worker"):
-            os.kill(pid, signal.SIGKILL)
-            return True
-    return False
+def test_a_ray_that_cannot_start_is_told(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    # Its sockets lie there, and a socket's path has 107 bytes at most.
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("long" * 30)))
+    process = start([clips], tmp_path / "r.jsonl", "--engine", "ray", "--quiet")
+    _, shown = process.communicate(timeout=120)
+    assert process.returncode == errors.UsageError.code
+    assert "the Ray cluster cannot be used" in shown
+    assert "Traceback" not in shown

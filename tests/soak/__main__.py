@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.soak import long_run, models, repeat, sweep
+from tests.soak import long_run, models, repeat, scanning, sweep
 
 FOLDER = Path("build") / "soak"
 
@@ -21,6 +21,8 @@ PARTS = {
     "media": broken_media,
     "models": models.run_all,
     "repeat": repeat.run,
+    "scan": scanning.run,
+    "ray": scanning.run_ray,
     "long": lambda: long_run.run(FOLDER),
 }
 
