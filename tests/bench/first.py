@@ -3,39 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from avguard import _core
 from avguard.line import open_model
-from avguard.media import Frame, Pcm, open_media
+from avguard.media import Frame, Pcm
+from tests.bench.session import decoded
 from tests.bench.stations import push, thread_seconds
 
 ENOUGH_US = 6_000_000
-
-
-def _decoded(path: Path) -> list[Frame | Pcm]:
-    """The clip's first seconds, copied out of what the decoder uses again."""
-    items: list[Frame | Pcm] = []
-    with open_media(path) as reader:
-        for item in reader:
-            if item.t_us > ENOUGH_US:
-                break
-            if isinstance(item, Frame):
-                item = replace(item, planes=tuple(plane.copy() for plane in item.planes))
-            else:
-                item = replace(item, samples=np.array(item.samples))
-            items.append(item)
-    return items
 
 
 def first_window(path: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """(seconds of clip that were pushed, processor seconds to open the model and a session, the same for the pushes
     until the event came), the fastest of ``rounds``.
     """
-    items = _decoded(path)
+    items = decoded(path, ENOUGH_US)
     sessions: list[_core.Session] = []
     opening_s = [thread_seconds(lambda: sessions.append(_core.Session(open_model(folder)))) for _ in range(rounds)]
     pushing = [_until_scored(session, items) for session in sessions]
