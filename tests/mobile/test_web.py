@@ -14,7 +14,7 @@ import pytest
 
 from tests.mobile import web_material
 from tests.mobile.wheel import mediapipe
-from tests.native.conftest import ROOT, Sdk, sdk  # noqa: F401 - the fixture
+from tests.native.conftest import ROOT
 
 WEB = ROOT / "mobile_demo" / "web"
 TOOLS = ("clang++-19", "wasm-ld-19", "npm", "chromium")
@@ -36,9 +36,9 @@ def page() -> Path:
     return WEB
 
 
-def test_the_page_in_chromium(page: Path, sdk: Sdk, shared: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_page_in_chromium(page: Path, shared: Path, tmp_path: Path) -> None:
     clips = shared / "data" / "clips"
-    golden = web_material.golden(sdk.library, page / "public" / "bundle", clips)
+    golden = web_material.golden(clips)
     (tmp_path / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     web_material.write_faceless(tmp_path / "faceless.mp4")
     camera = clips / f"{web_material.CAMERA}.mp4"

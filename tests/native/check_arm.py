@@ -31,10 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 AARCH64 = ("qemu-aarch64", "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu")
 CORTEX_M = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none", "-chardev",
             "stdio,id=host", "-semihosting-config", "enable=on,target=native,chardev=host", "-kernel")  # fmt: skip
-# What is only heard agrees to the last digit that is printed. What is seen does not: the float face mesh is rounded
-# otherwise on another CPU, its points differ by up to 1e-4 px, and pixels of the crops by a level. That moved scores of
-# one real clip's first 3 s by up to 7e-4, of its first 2 s by 1.9e-3, and single steps of the timeline by 6e-3.
-HEARD, SEEN, SEEN_STEP = 1e-4, 5e-3, 2e-2
+# The scores, of the float program. Both sides are rounded to 1e-4, and so are the timelines' steps.
+SCORES = 1e-4
 CUT_S = 3
 MAKE_RAW: Callable[..., None] = runpy.run_path(str(ROOT / "cpp" / "examples" / "camera" / "make_raw.py"))["write"]
 
@@ -59,16 +57,10 @@ def clip(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return cut(whole, tmp_path / "cut.mp4")
 
 
-def tolerance(path: str) -> float:
-    if not re.search("overall|video|sync", path):
-        return HEARD
-    return SEEN_STEP if "timeline" in path else SEEN
-
-
 def same(ours: Any, theirs: Any, path: str = "verdict") -> None:
-    """Equal but for numbers that differ by no more than ``tolerance``."""
+    """Equal but for numbers that differ by no more than SCORES."""
     if isinstance(ours, float) and isinstance(theirs, float):
-        assert abs(ours - theirs) <= tolerance(path) + 1e-9, f"{path}: {ours} here, {theirs} on ARM"
+        assert abs(ours - theirs) <= SCORES + 1e-9, f"{path}: {ours} here, {theirs} on ARM"
     elif isinstance(ours, dict):
         assert list(ours) == list(theirs), path
         for key in ours:
