@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp test-tsan test-arm fuzz train evaluate bundle bundle-twice bench soak sbom web web-demo web-test clean
+.PHONY: help check test lint format test-cpp test-asan-python test-tsan test-arm fuzz coverage train evaluate bundle bundle-twice bench soak sbom web web-demo web-test clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -37,7 +37,8 @@ help:
 	@echo "make check [CLIP=file]   install avguard into $(VENV) and check a clip (without CLIP: a synthesised one)"
 	@echo "make test                linters, C++ tests under sanitizers, then the whole test suite"
 	@echo "make fuzz [FUZZ_SECONDS=60]  the libFuzzer targets of cpp/fuzz, that long each; needs clang"
-	@echo "make train | evaluate | bundle | bench | soak | sbom | lint | format | test-cpp | test-tsan | test-arm | clean"
+	@echo "make coverage            lines of cpp/src that C++ tests and fuzzed inputs reach; needs clang and llvm"
+	@echo "make train | evaluate | bundle | bench | soak | sbom | lint | format | test-cpp | test-asan-python | test-tsan | test-arm | clean"
 
 # ---- environments: each stamp is newer than what it was made from
 $(VENV)/.created:
@@ -74,7 +75,7 @@ check: $(VENV)/.package $(if $(CLIP),,$(DEMO))
 # To work on the sources with quick rebuilds, in an environment of your own:
 #   pip install scikit-build-core pybind11 "cmake>=3.28" ninja && pip install -e . --no-build-isolation
 # Python is then read from here; after a change of cpp/ run the last command again, which compiles what changed.
-test: $(VENV)/.tools $(VENV)/.package lint sbom $(if $(CPP_TESTS),test-cpp) $(if $(CI),test-tsan test-arm fuzz)
+test: $(VENV)/.tools $(VENV)/.package lint sbom $(if $(CPP_TESTS),test-cpp) $(if $(CI),test-asan-python test-tsan test-arm fuzz)
 	@# What measures seconds runs alone, before the others. pytest says 5 where PYTEST_ARGS names none of it.
 	$(BIN)/pytest -m wall_clock $(PYTEST_ARGS) || test $$? -eq 5
 	$(BIN)/pytest -m "not wall_clock" -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
@@ -96,6 +97,18 @@ test-cpp: $(VENV)/.tools
 	  -DAVG_PYTHON=OFF -DAVG_TESTS=ON -DAVG_SANITIZE=address,undefined
 	$(BIN)/cmake --build $(CPP_BUILD)
 	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure
+
+# What crosses between Python and the core, on the core of that build: who looks at an array after its memory is gone.
+# NumPy and the decoder's process have no sanitizer. Python has none either, nor any C++, so both runtimes are loaded first.
+ASAN_SITE := $(CPP_BUILD)/site
+test-asan-python: test-cpp $(VENV)/.package
+	$(BIN)/cmake -S cpp -B $(CPP_BUILD) -DAVG_PYTHON=ON -Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)"
+	$(BIN)/cmake --build $(CPP_BUILD) --target _core
+	rm -rf $(ASAN_SITE) && mkdir -p $(ASAN_SITE) && cp -r avguard $(ASAN_SITE)/
+	$(BIN)/cmake --install $(CPP_BUILD) --prefix $(ASAN_SITE)/avguard > /dev/null
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" PYTHONPATH=$(ASAN_SITE) \
+	  ASAN_OPTIONS=detect_leaks=0:max_free_fill_size=1048576 \
+	  $(BIN)/python -m pytest -q --capture=sys tests/core tests/media -k "test_lifetimes or test_audio or lent or leaves or kept"
 
 CMAKE_ANY = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
   -DPython_EXECUTABLE=$(abspath $(BIN))/python
@@ -139,6 +152,15 @@ fuzz: $(VENV)/.tools
 	  -DAVG_FUZZ=ON -DAVG_SANITIZE=address,undefined,fuzzer-no-link; \
 	$(BIN)/cmake --build build/fuzz; \
 	printf '%s\n' $(FUZZERS) | xargs -P 2 -I T $(BIN)/python cpp/fuzz/run.py build/fuzz T $(FUZZ_SECONDS)
+
+# The inputs are those that `make fuzz` found before.
+coverage: $(VENV)/.tools
+	@$(call needs,clang++,$@); $(call needs,llvm-cov,$@); set -x; \
+	$(CMAKE_CPP) -B build/coverage -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE= \
+	  -DCMAKE_CXX_FLAGS="-O1 -g -fprofile-instr-generate -fcoverage-mapping" -DAVG_TESTS=ON -DAVG_FUZZ=ON \
+	  -DAVG_SANITIZE=fuzzer-no-link; \
+	$(BIN)/cmake --build build/coverage; \
+	$(BIN)/python cpp/fuzz/coverage.py build/coverage build/fuzz
 
 train: $(VENV)/.tools $(VENV)/.package
 	$(RUN) avguard.train $(ARGS)

@@ -22,10 +22,6 @@ class Texts {
     ++count_;
     return true;
   }
-  void Clear() {
-    bytes_.clear();
-    count_ = 0;
-  }
   size_t count() const { return count_; }
   size_t size() const { return bytes_.size(); }
   const char* data() const { return bytes_.empty() ? "" : bytes_.data(); }

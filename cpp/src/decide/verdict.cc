@@ -18,20 +18,4 @@ Verdict::Verdict(Arena* arena, size_t steps, size_t track_limit, size_t text_byt
   }
 }
 
-void Verdict::Clear() {
-  label = Label::kInconclusive;
-  overall.reset();
-  reasons = 0;
-  heads = {};
-  offset_ms.reset();
-  offset_contrast = 0;
-  segments.clear();
-  timeline_start_us = 0;
-  for (auto& curve : timeline) curve.clear();
-  covered.clear();
-  tracks.clear();
-  quality = {};
-  warnings.Clear();
-}
-
 }  // namespace avg

@@ -34,7 +34,6 @@ struct Quality {
 struct Verdict {
   // Room for a clip of so many timeline steps, and so many tracks; on the heap they grow.
   Verdict(Arena* arena, size_t steps, size_t tracks, size_t text_bytes);
-  void Clear();
 
   Label label = Label::kInconclusive;
   Score overall;
