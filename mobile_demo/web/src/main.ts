@@ -5,6 +5,7 @@ import type { Face } from "./core";
 import { play } from "./element";
 import { type Live, refusal, watch } from "./live";
 import { Port } from "./port";
+import { share } from "./share";
 import { draw, scrub } from "./timeline";
 import { LABELS, type Verdict, coverage, reasons, stretch } from "./words";
 
@@ -210,12 +211,7 @@ for (const event of ["play", "pause", "ended"]) player.addEventListener(event, s
 for (const picker of pickers) picker.onchange = () => { if (picker.files?.[0]) check(picker.files[0]); picker.value = ""; };
 for (const event of ["timeupdate", "seeked", "loadeddata"]) player.addEventListener(event, () => { drawBox(); follow(); });
 player.addEventListener("error", () => { if (player.src) stage.hidden = true; });
-element("share").onclick = async () => {
-  const file = new File([json], "avguard.json", { type: "application/json" });
-  if (navigator.canShare?.({ files: [file] })) return navigator.share({ files: [file], title: "avguard verdict" }).catch(() => {});
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: file.name });
-  link.click();
-};
+element("share").onclick = async () => say((await share(json)) ?? element("status").textContent ?? "");
 Object.assign(window, { avguardVerdict: () => json, avguardMemory: () => memory });
 worker.postMessage({ base: new URL("./", document.baseURI).href });
 if (import.meta.env.PROD) void navigator.serviceWorker?.register("./sw.js");
