@@ -55,8 +55,9 @@ def main() -> int:
     args = _parser().parse_args()
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
     if args.step == "voices":
-        from avguard.train.voices import add_voices, unpack
+        from avguard.train.voices import add_voices, check_programs, unpack
 
+        check_programs()
         unpack(args.work / "packages")
         add_voices(args.data, args.work / "packages", args.work / "data")
     if args.step in ("all", "cache"):

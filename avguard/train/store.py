@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packed windows on disk: shards that a producer writes while a trainer reads.
 
-Values are kept small without loss that matters: pixels as the bytes they came from, frame differences clipped to one
-byte, sound and motion as float16.
+Values are kept small without loss that matters: colours as the bytes they came from, the luma of mouths and of frame
+differences to the nearest level, the latter clipped to one byte, sound and motion as float16.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def decode_video(pool: Pool, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-    """(face, mouth, motion) of some windows, as the core packed them."""
+    """(face, mouth, motion) of some windows, as the core packed them but for the luma's fractions."""
     rgb = (pool.take("rgb", ids).astype(np.float32) - np.float32(PIXEL_MEAN)) * np.float32(PIXEL_SCALE)
     difference = pool.take("difference", ids).astype(np.float32) * np.float32(DIFFERENCE)
     mouth = (pool.take("mouth", ids).astype(np.float32) - np.float32(PIXEL_MEAN)) * np.float32(PIXEL_SCALE)

@@ -155,10 +155,8 @@ SYNTHESIZERS: dict[str, tuple[str, Callable[[str, np.random.Generator, Path], No
 
 
 def synthetic(generator: str, scratch: Path, most: int = SYNTHETIC_TAKES) -> Iterator[Take]:
-    """Takes of one of SYNTHESIZERS. Raises UsageError when its program is not there."""
+    """Takes of one of SYNTHESIZERS, whose program must be there."""
     program, speak = SYNTHESIZERS[generator]
-    if shutil.which(program) is None:
-        raise UsageError(f"{program} is not installed; run apt-get install {' '.join(DEBIAN_PROGRAMS)}")
     rng = np.random.default_rng(len(generator))
     wave = scratch / "take.wav"
     for _ in range(most):
@@ -171,6 +169,13 @@ DEBIAN_PROGRAMS = (
     "espeak-ng", "flite", "festival", "festvox-kallpc16k", "festvox-kdlpc16k", "festvox-us-slt-hts",
     "festvox-italp16k", "festvox-itapc16k",
 )  # fmt: skip
+
+
+def check_programs() -> None:
+    """Raises UsageError, with the command that installs them, when a program of SYNTHESIZERS is not there."""
+    missing = [program for program, _ in SYNTHESIZERS.values() if shutil.which(program) is None]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} not installed; run apt-get install {' '.join(DEBIAN_PROGRAMS)}")
 
 
 def unpack(folder: Path) -> None:
@@ -201,8 +206,9 @@ def _add(take: Take, out: Path) -> dict[str, str]:
 def add_voices(data: Path, unpacked: Path, out: Path) -> int:
     """Make ``out`` a data folder with everything of ``data`` (linked) and the voices; returns how many were added.
 
-    Every voice belongs to ``train``. What ``out`` holds already is made anew.
+    Every voice belongs to ``train``. What ``out`` holds already is made anew. Raises UsageError without the programs.
     """
+    check_programs()
     (out / "voices").mkdir(parents=True, exist_ok=True)
     for name in ("clips", "speech", "clips.csv"):
         link = out / name

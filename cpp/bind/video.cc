@@ -23,15 +23,16 @@ void NeedShape(const py::array& array, const std::vector<py::ssize_t>& shape, co
   if (!fits) RaiseUsage(std::string(name) + " has the wrong shape, want " + std::string(py::str(py::cast(shape))));
 }
 
-py::array_t<uint8_t> Warp(const py::sequence& planes, const std::string& format, int32_t width, int32_t height,
-                          const std::array<double, 6>& map, int32_t out_width, int32_t out_height, bool full_range,
-                          const std::string& matrix, int32_t rotation_deg, bool mirrored, bool black_border) {
+py::array_t<avg::Level> Warp(const py::sequence& planes, const std::string& format, int32_t width, int32_t height,
+                             const std::array<double, 6>& map, int32_t out_width, int32_t out_height, bool full_range,
+                             const std::string& matrix, int32_t rotation_deg, bool mirrored, bool black_border) {
   const avg::Image image = ImageOf(planes, format, width, height, full_range, matrix, rotation_deg, mirrored);
   if (out_width < 1 || out_height < 1 || out_width > avg::kMaxImageSide || out_height > avg::kMaxImageSide) {
     RaiseUsage("the output size is impossible");
   }
-  py::array_t<uint8_t> out({static_cast<py::ssize_t>(out_height), static_cast<py::ssize_t>(out_width), py::ssize_t{3}});
-  uint8_t* data = out.mutable_data();
+  py::array_t<avg::Level> out(
+      {py::ssize_t{3}, static_cast<py::ssize_t>(out_height), static_cast<py::ssize_t>(out_width)});
+  avg::Level* data = out.mutable_data();
   const py::gil_scoped_release release;
   avg::WarpToRgb(image, {map[0], map[1], map[2], map[3], map[4], map[5]}, out_width, out_height,
                  black_border ? avg::Border::kBlack : avg::Border::kReplicate, data);
@@ -43,12 +44,18 @@ py::tuple PackPixels(const Bytes& canvases) {
   constexpr py::ssize_t kLooks = kFrames / avg::spec::video::face_every;
   py::array_t<float> face({kLooks, py::ssize_t{4}, kCanvas, kCanvas});
   py::array_t<float> mouth({kFrames, py::ssize_t{1}, kMouth, kMouth});
-  std::array<const uint8_t*, kFrames> rows;
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = canvases.data(static_cast<py::ssize_t>(i));
+  constexpr size_t kPixels = static_cast<size_t>(kCanvas) * kCanvas;
+  std::vector<avg::Level> levels(kFrames * 3 * kPixels);
+  std::array<const avg::Level*, kFrames> rows;
+  const uint8_t* data = canvases.data();
   float* face_data = face.mutable_data();
   float* mouth_data = mouth.mutable_data();
   {
     const py::gil_scoped_release release;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = levels.data() + i * 3 * kPixels;
+      avg::FromBytes(data + i * 3 * kPixels, kPixels, levels.data() + i * 3 * kPixels);
+    }
     avg::PackPixels(rows.data(), face_data, mouth_data);
   }
   return py::make_tuple(face, mouth);
@@ -119,7 +126,8 @@ void bind_video(py::module_& m) {
         py::arg("out_width"), py::arg("out_height"), py::kw_only(), py::arg("full_range") = false,
         py::arg("matrix") = "bt601", py::arg("rotation_deg") = 0, py::arg("mirrored") = false,
         py::arg("black_border") = false,
-        "Sample an upright picture through the affine map (a, b, c, d, e, f) -> uint8 RGB (height, width, 3).");
+        "Sample an upright picture through the affine map (a, b, c, d, e, f) -> uint16 RGB (3, height, width), 256 to "
+        "a level.");
   m.def("pack_pixels", &PackPixels, py::arg("canvases").noconvert(),
         "uint8 canvases (48, 112, 112, 3) -> float32 face (12, 4, 112, 112), mouth (48, 1, 48, 48).");
   m.def("pack_motion", &PackMotion, py::arg("points").noconvert(), py::arg("poses").noconvert(),

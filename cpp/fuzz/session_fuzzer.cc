@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any sequence of calls on one session with arguments good and bad: statuses of the header, outputs untouched on
-// failure, events numbered upwards, and a reset session that goes on.
+// failure, events numbered upwards, a reset session that goes on, and lent frames given back exactly once.
+#include <deque>
+#include <memory>
 #include <vector>
 
 #include "../tests/quick_engine.h"
@@ -13,15 +15,64 @@ const std::vector<uint8_t>& Pixels() {
   return pixels;
 }
 
-HeldSession& Shared() {
+// The frames that were lent since the session was empty.
+class Loans {
+ public:
+  // One more, not accepted yet. Its planes have no byte more than their strides say.
+  void Lend(avg_frame* frame, uint8_t value) {
+    Loan& loan = loans_.emplace_back();
+    for (int i = 0; i < 3; ++i) {
+      if (frame->plane[i] == nullptr) continue;
+      loan.planes[i].assign(static_cast<size_t>(frame->stride[i]) * static_cast<size_t>(frame->height), value);
+      frame->plane[i] = loan.planes[i].data();
+    }
+    frame->release = Release;
+    frame->owner = &loan;
+  }
+  void Answered(avg_status status) {
+    loans_.back().accepted = status == AVG_OK;
+    HOLDS(Kept() <= 2);
+  }
+  // For a session that keeps no frame now.
+  void Settle() {
+    HOLDS(Kept() == 0);
+    loans_.clear();
+  }
+
+ private:
+  struct Loan {
+    std::vector<uint8_t> planes[3];
+    bool accepted = false;
+    int released = 0;
+  };
+
+  // The address sanitizer sees who still looks.
+  static void Release(void* owner) {
+    auto* loan = static_cast<Loan*>(owner);
+    ++loan->released;
+    for (auto& plane : loan->planes) std::vector<uint8_t>().swap(plane);
+  }
+
+  int Kept() const {
+    int kept = 0;
+    for (const Loan& loan : loans_) {
+      HOLDS(loan.released <= (loan.accepted ? 1 : 0));
+      kept += loan.accepted ? 1 - loan.released : 0;
+    }
+    return kept;
+  }
+
+  std::deque<Loan> loans_;
+};
+
+std::unique_ptr<HeldSession> Fresh() {
   static avg_model* model = quick_engine::Open();
   static avg_session_options options = SmallOptions();
   options.audio_rate_hz = 16000;
-  static HeldSession held(options, model);
-  return held;
+  return std::make_unique<HeldSession>(options, model);
 }
 
-avg_status PushFrame(avg_session* session, Input* input, int64_t t_us) {
+avg_status PushFrame(avg_session* session, Input* input, int64_t t_us, Loans* loans) {
   avg_frame frame{};
   frame.struct_size = sizeof frame - (input->Take<uint8_t>() == 7 ? 1 : 0);
   frame.t_us = input->Take<uint8_t>() == 9 ? input->Take<int64_t>() : t_us;
@@ -35,7 +86,12 @@ avg_status PushFrame(avg_session* session, Input* input, int64_t t_us) {
     frame.plane[i] = input->Take<uint8_t>() == 3 ? nullptr : Pixels().data();
     frame.stride[i] = input->Between(0, 530);
   }
-  return avg_session_push_frame(session, &frame);
+  const bool known = frame.struct_size == sizeof frame;
+  if (!known || input->Take<uint8_t>() % 2 == 0) return avg_session_push_frame(session, &frame);
+  loans->Lend(&frame, input->Take<uint8_t>());
+  const avg_status status = avg_session_push_frame(session, &frame);
+  loans->Answered(status);
+  return status;
 }
 
 avg_status PushSound(avg_session* session, Input* input, int64_t t_us) {
@@ -80,18 +136,20 @@ void Finish(avg_session* session, bool* finished) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  avg_session* session = Shared().session;
-  HOLDS(session != nullptr && avg_session_reset(session) == AVG_OK);
+  static std::unique_ptr<HeldSession> held = Fresh();
+  HOLDS(held->session != nullptr);
   Input input(data, size);
+  Loans loans;
   int64_t t_us = 0, newest = 0;
   bool finished = false;
   for (int calls = 0; !input.empty() && calls < 60; ++calls) {
+    avg_session* session = held->session;
     avg_status status = AVG_OK;
     t_us += input.Take<uint8_t>() * int64_t{1000};
-    switch (input.Between(0, 6)) {
+    switch (input.Between(0, 7)) {
       case 0:
       case 1:
-        status = PushFrame(session, &input, t_us);
+        status = PushFrame(session, &input, t_us, &loans);
         break;
       case 2:
         status = PushSound(session, &input, t_us);
@@ -104,13 +162,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         break;
       case 5:
         Finish(session, &finished);
+        loans.Settle();
         break;
       default:
-        HOLDS(avg_session_reset(session) == AVG_OK);
+        if (input.Take<uint8_t>() % 4 == 0) {
+          held.reset();  // closes it
+          loans.Settle();
+          held = Fresh();
+        }
+        HOLDS(avg_session_reset(held->session) == AVG_OK);
+        loans.Settle();
         finished = false;
         newest = 0;
     }
     HOLDS(status != AVG_INTERNAL && status != AVG_CLOSED && status != AVG_BUSY && status != AVG_NO_MEMORY);
   }
+  HOLDS(avg_session_reset(held->session) == AVG_OK);
+  loans.Settle();
   return 0;
 }

@@ -43,15 +43,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (double* value : {&map.a, &map.b, &map.c, &map.d, &map.e, &map.f}) *value = Coefficient(&input, wild);
   const auto border = input.Take<uint8_t>() % 2 != 0 ? avg::Border::kBlack : avg::Border::kReplicate;
   const int32_t width = input.Between(1, 40), height = input.Between(1, 12);
-  std::vector<uint8_t> rgb(3 * static_cast<size_t>(width) * static_cast<size_t>(height));
+  std::vector<avg::Level> rgb(3 * static_cast<size_t>(width) * static_cast<size_t>(height));
   avg::WarpToRgb(image, map, width, height, border, rgb.data());
   if (wild) return 0;
   const int32_t x = input.Between(0, width - 1), y = input.Between(0, height - 1);
   avg::Affine moved = map;
   moved.c += map.a * x + map.b * y;
   moved.f += map.d * x + map.e * y;
-  uint8_t pixel[3];
+  avg::Level pixel[3];
   avg::WarpToRgb(image, moved, 1, 1, border, pixel);
-  HOLDS(std::memcmp(pixel, rgb.data() + 3 * (y * width + x), 3) == 0);
+  for (int c = 0; c < 3; ++c) HOLDS(pixel[c] == rgb[static_cast<size_t>((c * height + y) * width + x)]);
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "face/align.h"
 #include "face/detector.h"
 #include "face/mesh.h"
+#include "levels.h"
 #include "memory.h"
 #include "status.h"
 #include "video/image.h"
@@ -22,7 +23,7 @@ struct FaceFrame {
   FaceQuality quality;
   Pose pose{};
   MeshPoints canvas_points{};
-  std::array<uint8_t, 3 * spec::video::canvas_px * spec::video::canvas_px> canvas;  // (canvas_px, canvas_px, 3) RGB
+  std::array<Level, 3 * spec::video::canvas_px * spec::video::canvas_px> canvas;  // (3, canvas_px, canvas_px) RGB
 };
 
 // The faces of one frame, largest first.
@@ -96,7 +97,7 @@ class FaceFinder {
   FaceBoxes boxes_;  // of the last detection, in this frame
   size_t box_count_ = 0;
   std::array<FaceBox, kAnchors> candidates_;
-  std::array<uint8_t, 3 * kWidestInput * kWidestInput> rgb_;
+  std::array<Level, 3 * kWidestInput * kWidestInput> rgb_;
   Image waiting_;
   bool waits_ = false;
   int64_t waiting_index_ = 0, meshed_index_ = 0;

@@ -269,7 +269,9 @@ void Session::Extract(int64_t index, const FaceFrame& face) {
     found->id = face.track;
   }
   found->indices.push_back(index);
-  found->canvases.insert(found->canvases.end(), face.canvas.begin(), face.canvas.end());
+  const size_t before = found->canvases.size();
+  found->canvases.resize(before + face.canvas.size());
+  ToBytes(face.canvas.data(), face.canvas.size() / 3, found->canvases.data() + before);
   for (const auto& point : face.canvas_points) found->points.insert(found->points.end(), point.begin(), point.end());
   found->poses.insert(found->poses.end(), face.pose.begin(), face.pose.end());
   found->eye_distance.push_back(face.quality.eye_distance_px);

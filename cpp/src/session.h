@@ -42,7 +42,7 @@ struct SessionOptions {
 struct ExtractedTrack {
   int32_t id = 0;
   std::vector<int64_t> indices;
-  std::vector<uint8_t> canvases;    // (n, canvas_px, canvas_px, 3)
+  std::vector<uint8_t> canvases;    // (n, canvas_px, canvas_px, 3), rounded
   std::vector<float> points;        // (n, 468, 2) canvas pixels
   std::vector<float> poses;         // (n, 4)
   std::vector<float> eye_distance;  // (n,) source pixels

@@ -139,7 +139,7 @@ bool Session::PackFaces(const Track& track, int64_t first) {
     return false;
   }
   const FaceFrame* last = *std::find_if(frames.begin(), frames.end(), [](const FaceFrame* f) { return f != nullptr; });
-  std::array<const uint8_t*, kFrames> canvases;
+  std::array<const Level*, kFrames> canvases;
   std::array<const float*, kFrames> points, poses;
   for (size_t i = 0; i < frames.size(); ++i) {
     if (frames[i] != nullptr) last = frames[i];

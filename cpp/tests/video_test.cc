@@ -41,7 +41,7 @@ TEST(WarpStaysInsideEveryFormat) {
         picture.image.rotation_deg = rotation;
         picture.image.mirrored = rotation == 90;
         CHECK(avg::Validate(picture.image) == Status::kOk);
-        std::vector<uint8_t> rgb(3 * 24 * 24);
+        std::vector<avg::Level> rgb(3 * 24 * 24);
         for (const avg::Affine map : {avg::Affine{1, 0, -4, 0, 1, -4}, avg::Affine{0.3, 0.4, 0, -0.4, 0.3, 5},
                                       avg::Affine{9, 0, -1e6, 0, 9, 1e6}, avg::Affine{0, 0, 0.5, 0, 0, 0.5},
                                       avg::Affine{std::nan(""), 0, 0, 0, 1e300, 0}}) {

@@ -109,19 +109,19 @@ class Stations:
         x, y = (right + left) / 2
         return (float(x), float(y)), float(np.hypot(*(right - left)))
 
-    def _network(self, role: str, pictures: list[NDArray[np.uint8]]) -> Callable[[], list[list[NDArray[np.float32]]]]:
+    def _network(self, role: str, pictures: list[NDArray[np.uint16]]) -> Callable[[], list[list[NDArray[np.float32]]]]:
         """One run over all the pictures, which are converted beforehand."""
         program = _core.Program(self._bundle.program(role))
-        ready = [np.ascontiguousarray(rgb.transpose(2, 0, 1)[None] / 127.5 - 1, np.float32) for rgb in pictures]
+        ready = [np.ascontiguousarray(rgb[None] / (256 * 127.5) - 1, np.float32) for rgb in pictures]
         return lambda: [program.run([values]) for values in ready]
 
     def _warp(
         self, planes: tuple[NDArray[np.uint8], ...], side_px: int, left: float, top: float, scale: float
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[np.uint16]:
         affine = (scale, 0.0, left, 0.0, scale, top)
         return _core.warp(planes, self._format, *self._size, affine, side_px, side_px)
 
-    def _detector_input(self, planes: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint8]:
+    def _detector_input(self, planes: tuple[NDArray[np.uint8], ...]) -> NDArray[np.uint16]:
         width, height = self._size
         px, side = load_spec().face.detector_px, max(self._size)
         affine = (side / px, 0.0, (width - side) / 2, 0.0, side / px, (height - side) / 2)
@@ -129,7 +129,7 @@ class Stations:
 
     def _crop(
         self, planes: tuple[NDArray[np.uint8], ...], side_px: int, eyes_px: float, eye_y: float
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[np.uint16]:
         """A crop of ``side_px`` with the eyes ``eyes_px`` apart, centred, at ``eye_y``."""
         scale = self._eye_distance_px / eyes_px
         x, y = self._eyes

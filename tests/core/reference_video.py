@@ -154,9 +154,9 @@ def anchors(points: NDArray[np.floating]) -> Real:
     return np.stack([mesh[[33, 133]].mean(0), mesh[[263, 362]].mean(0), mesh[2]])
 
 
-def luma(rgb: Bytes) -> NDArray[np.int64]:
-    """Rec. 601 luma of (..., 3), rounded from 8-bit weights."""
-    return np.asarray((rgb.astype(np.int64) @ np.array([77, 150, 29]) + 128) >> 8)
+def luma(rgb: Bytes) -> Real:
+    """Rec. 601 luma of (..., 3) from 8-bit weights."""
+    return np.asarray(rgb @ np.array([77, 150, 29]) / 256)
 
 
 def pack_pixels(canvases: Bytes) -> tuple[Real, Real]:

@@ -146,7 +146,7 @@ def test_the_canvas_shows_the_photos_pixels() -> None:
     a, d = (eyes[1] - eyes[0]) / SPEC.video.canvas_eye_distance_px
     x, y = eyes.mean(0) - np.array([[a, -d], [d, a]]) @ reference_video.template()[:2].mean(0)
     side = SPEC.video.canvas_px
-    expected = _core.warp([picture], "rgb24", 512, 512, (a, -d, x, d, a, y), side, side).astype(float)
+    expected = _core.warp([picture], "rgb24", 512, 512, (a, -d, x, d, a, y), side, side).transpose(1, 2, 0) / 256
     got = track["canvases"][-1].astype(float)
 
     def apart(dx: int, dy: int) -> float:

@@ -29,13 +29,21 @@ MAPS = {
 }
 
 
+def levels(planes: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """What the core gives, as pictures are written: (height, width, 3), 0 to 255."""
+    return planes.transpose(1, 2, 0) / 256
+
+
 def size_of(planes: list[Bytes]) -> tuple[int, int]:
     return planes[0].shape[1], planes[0].shape[0]
 
 
-def warp(planes: list[Bytes], form: str, affine: tuple[float, ...], out: tuple[int, int], **options: Any) -> Bytes:
+def warp(
+    planes: list[Bytes], form: str, affine: tuple[float, ...], out: tuple[int, int], **options: Any
+) -> NDArray[np.float64]:
+    """(height, width, 3) levels."""
     width, height = size_of(planes)
-    return np.asarray(_core.warp(planes, form, width, height, affine, *out, **options))
+    return levels(_core.warp(planes, form, width, height, affine, *out, **options))
 
 
 def apart(planes: list[Bytes], form: str, affine: tuple[float, ...], **options: Any) -> NDArray[np.float64]:
@@ -55,16 +63,16 @@ def padded(plane: Bytes, bytes_more: int) -> Bytes:
 @pytest.mark.parametrize("form", FORMATS)
 def test_warp_matches_reference(form: str, name: str) -> None:
     difference = apart(smooth_planes(form, 47, 61, 3), form, MAPS[name])
-    assert difference.mean() <= 0.5
-    assert difference.max() <= 2
+    assert difference.mean() <= 0.01
+    assert difference.max() <= 0.03
 
 
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("matrix", reference.WEIGHTS)
 def test_colours_match_the_standards(matrix: str, full_range: bool) -> None:
     difference = apart(smooth_planes("i420", 48, 64, 5), "i420", MAPS["turned"], matrix=matrix, full_range=full_range)
-    assert difference.mean() <= 0.5
-    assert difference.max() <= 2
+    assert difference.mean() <= 0.01
+    assert difference.max() <= 0.03
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_colours_match_the_standards(matrix: str, full_range: bool) -> None:
 def test_known_colours(yuv: tuple[int, ...], matrix: str, full_range: bool, rgb: tuple[int, ...]) -> None:
     planes = [np.full(shape, level, np.uint8) for shape, level in zip(((8, 8), (4, 4), (4, 4)), yuv, strict=True)]
     picture = warp(planes, "i420", IDENTITY, (8, 8), matrix=matrix, full_range=full_range)
-    assert np.abs(picture.astype(int) - np.array(rgb)).max() <= 2
+    assert np.abs(picture - np.array(rgb)).max() <= 2
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -89,7 +97,7 @@ def test_known_colours(yuv: tuple[int, ...], matrix: str, full_range: bool, rgb:
 @pytest.mark.parametrize("form", ["i420", "nv12", "rgb24"])
 def test_orientation_matches_reference(form: str, turn_deg: int, mirrored: bool) -> None:
     options = {"rotation_deg": turn_deg, "mirrored": mirrored}
-    assert apart(smooth_planes(form, 47, 61, 7), form, MAPS["turned"], **options).max() <= 2
+    assert apart(smooth_planes(form, 47, 61, 7), form, MAPS["turned"], **options).max() <= 0.03
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -108,7 +116,8 @@ def test_four_turns_are_none(turn_deg: int) -> None:
     picture = start = smooth_picture(23, 31, 2)
     for _ in range(4):
         height, width = picture.shape[:2]
-        picture = warp([picture], "rgb24", IDENTITY, (height, width), rotation_deg=turn_deg)
+        turned = warp([picture], "rgb24", IDENTITY, (height, width), rotation_deg=turn_deg)
+        picture = turned.astype(np.uint8, order="C")
     np.testing.assert_array_equal(picture, start)
 
 
@@ -119,7 +128,7 @@ def test_padding_between_rows_changes_nothing(form: str) -> None:
     assert any(plane.strides[0] != wide.strides[0] for plane, wide in zip(planes, strided, strict=True))
     for affine in MAPS.values():
         tight = warp(planes, form, affine, (40, 30))
-        np.testing.assert_array_equal(_core.warp(strided, form, 61, 47, affine, 40, 30), tight)
+        np.testing.assert_array_equal(levels(_core.warp(strided, form, 61, 47, affine, 40, 30)), tight)
 
 
 def test_nv21_is_nv12_with_swapped_chroma() -> None:
@@ -150,7 +159,7 @@ def test_odd_and_tiny_pictures(form: str, width: int, height: int) -> None:
         options = {"rotation_deg": turn_deg, "mirrored": True}
         expected = reference.warp(planes, form, MAPS["larger"], 12, 9, **options)
         got = warp(planes, form, MAPS["larger"], (12, 9), **options)
-        assert np.abs(got - expected).max() <= 2
+        assert np.abs(got - expected).max() <= 0.03
 
 
 @settings(max_examples=40, deadline=None)
@@ -170,17 +179,16 @@ def test_any_similarity(w: int, h: int, scale: float, angle: float, dx: float, d
     x, y = a * columns - b * rows + dx, b * columns + a * rows + dy
     # Beyond the picture the core keeps to its edge, whatever the taps.
     inside = (x > 0) & (y > 0) & (x < w) & (y < h)
-    assert difference[inside].max(initial=0) <= 4
-    assert inside.sum() < 50 or difference[inside].mean() <= 1.25
+    assert difference[inside].max(initial=0) <= 0.03
 
 
 @pytest.mark.parametrize("scale", [2.0, 3.0, 4.0])
 def test_shrinking_averages(scale: float) -> None:
     board = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
     affine = (scale, 0.0, 0.0, 0.0, scale, 0.0)
-    grey = warp([board], "gray8", affine, (12, 12)).astype(int)[1:-1, 1:-1]
+    grey = warp([board], "gray8", affine, (12, 12))[1:-1, 1:-1]
     assert np.abs(grey - 127).max() <= 30
-    assert np.ptp(warp([board], "gray8", IDENTITY, (12, 12)).astype(int)) == 255
+    assert np.ptp(warp([board], "gray8", IDENTITY, (12, 12))) == 255
 
 
 def test_borders_are_black_or_repeated() -> None:
@@ -192,7 +200,7 @@ def test_borders_are_black_or_repeated() -> None:
     assert warp([white], "rgb24", affine, (30, 20)).min() == 255
     for form in FORMATS:
         difference = apart(smooth_planes(form, 17, 23, 2), form, MAPS["beyond"], black_border=True)
-        assert difference.max() <= 2
+        assert difference.max() <= 0.03
 
 
 @pytest.mark.parametrize("scale", [1e3, 262144.0, 524288.0, 1e12])

@@ -133,11 +133,14 @@ def test_transport_streams_start_at_zero(tmp_path: Path) -> None:
     assert 0 <= min(clip.times_us()[0], clip.pcm[0].t_us) <= 100_000
 
 
-def test_negative_times_stay_negative(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first_us", [-200_000, -4_400_000])
+def test_negative_times_stay_negative(tmp_path: Path, first_us: int) -> None:
     options = {"avoid_negative_ts": "disabled"}
-    clip = read(write_clip(tmp_path / "a.mkv", Film(), Sound(start_us=-200_000, click_us=0), options))
-    assert clip.pcm[0].t_us == pytest.approx(-200_000, abs=22_000)
+    sound = Sound(seconds=6, start_us=first_us, click_us=0)
+    clip = read(write_clip(tmp_path / "a.mkv", Film(), sound, options))
+    assert clip.pcm[0].t_us == pytest.approx(first_us, abs=22_000)
     assert abs(clip.click_us()) <= BOUND_US
+    assert clip.flash_us() == 480_000
 
 
 def test_streams_arrive_roughly_in_time_order(tmp_path: Path) -> None:

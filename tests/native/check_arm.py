@@ -134,12 +134,12 @@ def planes(name: str) -> tuple[NDArray[np.uint8], ...]:
 
 
 def test_a_cortex_m_sees_what_the_package_sees(firmware: str) -> None:
-    seen = [np.frombuffer(bytes.fromhex(row), np.uint8) for row in re.findall("^rgb (.*)$", firmware, re.MULTILINE)]
+    seen = [np.frombuffer(bytes.fromhex(row), np.uint16) for row in re.findall("^rgb (.*)$", firmware, re.MULTILINE)]
     affine = (1.75, 0.25, 4.0, -0.25, 1.75, 8.0)
     for name, rgb in zip(FORMATS, seen, strict=True):
         expected = _core.warp(planes(name), name, WIDTH, HEIGHT, affine, SIDE, SIDE)
         # To the bit: fixed-point arithmetic.
-        np.testing.assert_array_equal(rgb.reshape(SIDE, SIDE, 3), expected, name)
+        np.testing.assert_array_equal(rgb.reshape(3, SIDE, SIDE), expected, name)
 
 
 def test_what_a_cortex_m_needs_fits(firmware: str, capsys: pytest.CaptureFixture[str]) -> None:

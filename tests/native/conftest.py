@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from avguard.models import default_path
+from tests.core import talking
+from tests.native import clip
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "native"
 BIN = Path(sys.executable).parent
@@ -36,6 +40,15 @@ def run(*command: str | Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
 
 
+def output(*command: str | Path) -> str:
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
+
+
+def judge(program: Path, raw: Path, *what: str) -> str:
+    """What cpp/tests/consumer/judge.c prints of the clip in ``raw``."""
+    return output(program, default_path(), raw, *what)
+
+
 def build(source: Path, folder: Path, *options: str) -> Path:
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={BIN / 'ninja'}", "-DCMAKE_BUILD_TYPE=Release"]
     run(BIN / "cmake", "-S", source, "-B", folder, *generator, *options)
@@ -57,6 +70,13 @@ def sdk() -> Sdk:
     """The installed SDK, cpp/tests/consumer and cpp/examples/camera."""
     with alone():
         return installed()
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The talking clip as cpp/tests/consumer/judge.c reads it."""
+    items = talking.by_time([*talking.pictures(), *talking.blocks([1024])])
+    return clip.write(tmp_path_factory.mktemp("raw") / "clip.raw", clip.of_items(items))
 
 
 def installed() -> Sdk:

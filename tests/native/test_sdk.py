@@ -9,28 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from avguard.models import default_path
 from tests.core import talking
-from tests.native import clip
-from tests.native.conftest import BIN, ROOT, Sdk, run
+from tests.native.conftest import BIN, ROOT, Sdk, judge, output, run
 
 STRIPPED_LIMIT_BYTES = 600_000
 PAGE_BYTES = 0x4000
 CLIP_US = talking.FRAMES * 40_000
-
-
-def output(*command: str | Path) -> str:
-    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    items = talking.by_time([*talking.pictures(), *talking.blocks([1024])])
-    return clip.write(tmp_path_factory.mktemp("raw") / "clip.raw", clip.of_items(items))
-
-
-def judge(program: Path, raw: Path, *what: str) -> str:
-    return output(program, default_path(), raw, *what)
 
 
 def numbers(text: str) -> dict[str, int]:

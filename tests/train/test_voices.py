@@ -56,10 +56,13 @@ def test_what_ffmpeg_cannot_read_and_what_is_all_but_silent_is_passed_over(tmp_p
     assert list(recorded("debian/x", [tmp_path / "broken.wav", tmp_path / "faint.wav"])) == []
 
 
-def test_a_synthesizer_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_synthesizers_that_are_not_installed_are_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(UsageError, match="flite is not installed; run apt-get install"):
-        next(synthetic("Flite", tmp_path))
+    with pytest.raises(UsageError, match="espeak-ng, flite, text2wave not installed; run apt-get install"):
+        add_voices(tmp_path / "no data", tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_merged_folder_reads_as_one_list_with_the_voices_in_train(

@@ -22,13 +22,12 @@ from avguard.train.dataset import SYNC, VIDEO
 from avguard.train.windows import FRAMES
 
 SPEC = load_spec()
-LUMA = (77, 150, 29)  # of 256, as cpp/src/luma.h
+LUMA = (77, 150, 29)  # of 256, as cpp/src/levels.h
 
 
 def luma(frames: Tensor) -> Tensor:
-    """(…, 3) levels -> (…) rounded Rec. 601 luma; the gradient passes through the rounding."""
-    exact = frames @ torch.tensor([w / 256 for w in LUMA])
-    return exact + (torch.floor(exact + 0.5) - exact).detach()
+    """(…, 3) levels -> (…) Rec. 601 luma."""
+    return frames @ torch.tensor([w / 256 for w in LUMA])
 
 
 def pack(canvases: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "avg_spec.h"
-#include "luma.h"
+#include "levels.h"
 
 namespace avg {
 namespace {
@@ -13,27 +13,24 @@ constexpr int kFrames = spec::window::frames;
 constexpr int kSide = spec::video::canvas_px;
 constexpr int kArea = kSide * kSide;
 
-float Scaled(int level) {
-  return (static_cast<float>(level) - static_cast<float>(spec::video::pixel_mean)) *
-         static_cast<float>(spec::video::pixel_scale);
+float Scaled(float level) {
+  return (level - static_cast<float>(spec::video::pixel_mean)) * static_cast<float>(spec::video::pixel_scale);
 }
 
-void PackFace(const uint8_t* canvas, const uint8_t* next, float* out) {
-  for (int i = 0; i < kArea; ++i) {
-    const uint8_t* rgb = canvas + 3 * i;
-    out[i] = Scaled(rgb[0]);
-    out[kArea + i] = Scaled(rgb[1]);
-    out[2 * kArea + i] = Scaled(rgb[2]);
-    out[3 * kArea + i] =
-        static_cast<float>(Luma(next + 3 * i) - Luma(rgb)) * static_cast<float>(spec::video::difference_scale);
-  }
+int32_t LumaOf(const Level* canvas, int i) { return Luma(canvas[i], canvas[kArea + i], canvas[2 * kArea + i]); }
+
+void PackFace(const Level* canvas, const Level* next, float* out) {
+  for (int i = 0; i < 3 * kArea; ++i) out[i] = Scaled(static_cast<float>(canvas[i]) / kLevelOne);
+  constexpr float kUnit = static_cast<float>(spec::video::difference_scale) / kLumaOne;
+  out += 3 * kArea;
+  for (int i = 0; i < kArea; ++i) out[i] = static_cast<float>(LumaOf(next, i) - LumaOf(canvas, i)) * kUnit;
 }
 
-void PackMouth(const uint8_t* canvas, float* out) {
+void PackMouth(const Level* canvas, float* out) {
   constexpr int kMouth = spec::video::mouth_px;
   for (int y = 0; y < kMouth; ++y) {
-    const uint8_t* row = canvas + 3 * ((y + spec::video::mouth_top_px) * kSide + spec::video::mouth_left_px);
-    for (int x = 0; x < kMouth; ++x) *out++ = Scaled(Luma(row + 3 * x));
+    const int row = (y + spec::video::mouth_top_px) * kSide + spec::video::mouth_left_px;
+    for (int x = 0; x < kMouth; ++x) *out++ = Scaled(static_cast<float>(LumaOf(canvas, row + x)) / kLumaOne);
   }
 }
 
@@ -57,7 +54,7 @@ void RawMotion(const float* points, const float* pose, float* out) {
 
 }  // namespace
 
-void PackPixels(const uint8_t* const* canvases, float* face, float* mouth) {
+void PackPixels(const Level* const* canvases, float* face, float* mouth) {
   constexpr int kMouthArea = spec::video::mouth_px * spec::video::mouth_px;
   for (int frame = 0; frame < kFrames; ++frame) {
     if (frame % spec::video::face_every == 0) {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "avg_spec.h"
-#include "luma.h"
+#include "levels.h"
 
 namespace avg {
 namespace {
@@ -90,7 +90,7 @@ MeshPoints ToCanvas(const MeshPoints& upright_points, const Similarity& similari
   return points;
 }
 
-FaceQuality MeasureQuality(const MeshPoints& upright_points, const uint8_t* canvas_rgb) {
+FaceQuality MeasureQuality(const MeshPoints& upright_points, const Level* canvas) {
   constexpr int kSide = spec::video::canvas_px;
   FaceQuality quality;
   const double unit = std::max(EyeDistance(upright_points), 1e-3);
@@ -101,17 +101,18 @@ FaceQuality MeasureQuality(const MeshPoints& upright_points, const uint8_t* canv
   const double dx = nose[0] - (anchors[0][0] + anchors[1][0]) / 2, dy = nose[1] - (anchors[0][1] + anchors[1][1]) / 2;
   quality.yaw = static_cast<float>((dx * axis_x + dy * axis_y) / unit);
 
-  std::array<uint8_t, kSide * kSide> luma;
+  constexpr size_t kArea = kSide * kSide;
+  std::array<int32_t, kArea> luma;
   int64_t sum = 0, edges = 0;
-  for (size_t i = 0; i < luma.size(); ++i) sum += luma[i] = Luma(canvas_rgb + 3 * i);
+  for (size_t i = 0; i < kArea; ++i) sum += luma[i] = Luma(canvas[i], canvas[kArea + i], canvas[2 * kArea + i]);
   for (int y = 1; y + 1 < kSide; ++y) {
     for (int x = 1; x + 1 < kSide; ++x) {
-      const uint8_t* at = luma.data() + y * kSide + x;
+      const int32_t* at = luma.data() + y * kSide + x;
       edges += std::abs(4 * at[0] - at[-1] - at[1] - at[-kSide] - at[kSide]);
     }
   }
-  quality.brightness = static_cast<float>(sum) / luma.size();
-  quality.sharpness = static_cast<float>(edges) / ((kSide - 2) * (kSide - 2));
+  quality.brightness = static_cast<float>(sum) / kLumaOne / kArea;
+  quality.sharpness = static_cast<float>(edges) / kLumaOne / ((kSide - 2) * (kSide - 2));
   return quality;
 }
 

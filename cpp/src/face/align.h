@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "face/mesh.h"
+#include "levels.h"
 #include "video/image.h"
 
 namespace avg {
@@ -33,6 +34,6 @@ struct FaceQuality {
   float sharpness = 0;        // mean absolute Laplacian of the canvas luma, in levels
   float brightness = 0;       // mean canvas luma, in levels
 };
-FaceQuality MeasureQuality(const MeshPoints& upright_points, const uint8_t* canvas_rgb);
+FaceQuality MeasureQuality(const MeshPoints& upright_points, const Level* canvas);
 
 }  // namespace avg

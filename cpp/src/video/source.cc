@@ -13,7 +13,7 @@ YuvToRgb Coefficients(ColorMatrix matrix, bool full_range) {
   const double kg = 1.0 - kr - kb;
   const double luma = full_range ? 1.0 : 255.0 / 219.0;
   const double chroma = full_range ? 1.0 : 255.0 / 224.0;
-  const auto fixed = [](double value) { return static_cast<int32_t>(std::lround(value * (1 << 14))); };
+  const auto fixed = [](double value) { return static_cast<int32_t>(std::lround(value * (1 << kYuvBits))); };
   return {full_range ? 0 : 16,
           fixed(luma),
           fixed(chroma * 2 * (1 - kr)),

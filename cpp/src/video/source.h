@@ -4,24 +4,28 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "levels.h"
 #include "video/image.h"
 
 namespace avg {
 
-// Coordinates are 16.16 fixed point, of which 8 fraction bits become bilinear weights.
+// Coordinates are 16.16 fixed point, of which 14 fraction bits become bilinear weights: between pixels a level at 8
+// more bits still fits into 32 bits with them.
 inline constexpr int kFixedBits = 16;
 inline constexpr int32_t kFixedOne = 1 << kFixedBits;
-inline constexpr int kWeightBits = 8;
+inline constexpr int kWeightBits = 14;
 inline constexpr int32_t kWeightOne = 1 << kWeightBits;
 inline constexpr int kMaxTaps = 4;
 
-// YUV is worked on at 4 extra bits: enough to keep rounding under one level, small enough for 32-bit products.
-inline constexpr int32_t kFinest = kWeightOne >> 4;
-
-// Fixed-point YUV to RGB, 14 fractional bits, so that every platform rounds alike.
+// YUV to RGB of levels in fixed point, so that every platform rounds alike. 13 fraction bits: the largest sum, bright
+// blue by BT.2020 in limited range, is (239 * 1.165 + 127 * 2.142) * 2^(8 + 13) = 1.2e9, and 14 would not fit.
+inline constexpr int kYuvBits = 13;
 struct YuvToRgb {
   int32_t luma_offset, luma_gain, red_v, green_u, green_v, blue_u;
 };
+
+// Of the second of two neighbours.
+inline int32_t WeightOf(int32_t position) { return (position >> (kFixedBits - kWeightBits)) & (kWeightOne - 1); }
 
 // One component laid out with a pixel step, e.g. the U of NV12.
 struct Channel {
@@ -30,7 +34,7 @@ struct Channel {
   int step;
   int32_t width, height;
 
-  // Bilinear at (x, y) measured from the first pixel's centre; the result has kWeightBits more bits. Edges replicate.
+  // Bilinear at (x, y) measured from the first pixel's centre; a Level, rounded down. Edges replicate.
   int32_t At(int32_t x, int32_t y) const {
     const int32_t x0 = x >> kFixedBits, y0 = y >> kFixedBits;
     const ptrdiff_t left = std::clamp<int32_t>(x0, 0, width - 1) * step,
@@ -50,9 +54,9 @@ struct Channel {
   }
 
   static int32_t Blend(int32_t above, int32_t above_right, int32_t below, int32_t below_right, int32_t x, int32_t y) {
-    const int32_t fx = (x >> kWeightBits) & (kWeightOne - 1), fy = (y >> kWeightBits) & (kWeightOne - 1);
-    const int32_t upper = above * kWeightOne + (above_right - above) * fx;
-    const int32_t lower = below * kWeightOne + (below_right - below) * fx;
+    const int32_t fx = WeightOf(x), fy = WeightOf(y);
+    const int32_t upper = (above * kWeightOne + (above_right - above) * fx) >> (kWeightBits - kLevelBits);
+    const int32_t lower = (below * kWeightOne + (below_right - below) * fx) >> (kWeightBits - kLevelBits);
     return (upper * kWeightOne + (lower - upper) * fy) >> kWeightBits;
   }
 };

@@ -14,7 +14,7 @@ namespace {
 constexpr double kFarthest = kMaxImageSide + 2;
 constexpr double kFarthestTap = kMaxImageSide / 2;
 
-uint8_t Clamp(int32_t value) { return static_cast<uint8_t>(std::clamp<int32_t>(value, 0, 255)); }
+Level Clamp(int32_t value) { return static_cast<Level>(std::clamp<int32_t>(value, 0, kMostLevel)); }
 
 int32_t ToFixed(double value, double limit) {
   return std::isnan(value) ? 0 : static_cast<int32_t>(std::lround(std::clamp(value, -limit, limit) * kFixedOne));
@@ -30,21 +30,29 @@ int32_t Take(const Channel& channel, int32_t x, int32_t y) {
   return inside ? channel.Inside<known_step>(x, y) : channel.At(x, y);
 }
 
-void ToRgb(const YuvToRgb& yuv, int32_t luma, int32_t u, int32_t v, uint8_t* rgb) {
-  luma -= yuv.luma_offset << 4;
-  u -= 128 << 4;
-  v -= 128 << 4;
-  const int32_t half = 1 << 17;
+// Where the red, green and blue of one output pixel go.
+struct Pixel {
+  Level* red;
+  ptrdiff_t plane;
+
+  Level& operator[](int channel) const { return red[channel * plane]; }
+};
+
+void ToRgb(const YuvToRgb& yuv, int32_t luma, int32_t u, int32_t v, Pixel rgb) {
+  luma -= yuv.luma_offset * kLevelOne;
+  u -= 128 * kLevelOne;
+  v -= 128 * kLevelOne;
+  const int32_t half = 1 << (kYuvBits - 1);
   const int32_t y = luma * yuv.luma_gain + half;
-  rgb[0] = Clamp((y + v * yuv.red_v) >> 18);
-  rgb[1] = Clamp((y + u * yuv.green_u + v * yuv.green_v) >> 18);
-  rgb[2] = Clamp((y + u * yuv.blue_u) >> 18);
+  rgb[0] = Clamp((y + v * yuv.red_v) >> kYuvBits);
+  rgb[1] = Clamp((y + u * yuv.green_u + v * yuv.green_v) >> kYuvBits);
+  rgb[2] = Clamp((y + u * yuv.blue_u) >> kYuvBits);
 }
 
 // RGB at (x, y), measured from the first pixel's centre: the mean over the taps around it. `inside`: so are all
 // neighbours of all taps. The number of taps is a template argument for the divisions by it.
 template <int per_axis, bool inside>
-void Sample(const Source& source, int32_t x, int32_t y, const Taps& taps, uint8_t* rgb) {
+void Sample(const Source& source, int32_t x, int32_t y, const Taps& taps, Pixel rgb) {
   constexpr int32_t kCount = per_axis * per_axis;
   const Channel* channel = source.channel;
   if (source.planar) {
@@ -55,14 +63,13 @@ void Sample(const Source& source, int32_t x, int32_t y, const Taps& taps, uint8_
     const int32_t chroma_x = x >> 1, chroma_y = (y - kFixedOne / 2) >> 1;
     const int32_t u = Take<0, inside>(channel[1], chroma_x, chroma_y);
     const int32_t v = Take<0, inside>(channel[2], chroma_x, chroma_y);
-    ToRgb(source.yuv, luma / (kCount * kFinest), u / kFinest, v / kFinest, rgb);
+    ToRgb(source.yuv, luma / kCount, u, v, rgb);
     return;
   }
-  constexpr int32_t kUnit = kCount * kWeightOne;
   for (int c = 0; c < 3; ++c) {
     int32_t sum = 0;
     for (int i = 0; i < kCount; ++i) sum += Take<0, inside>(channel[c], x + taps.x[i], y + taps.y[i]);
-    rgb[c] = Clamp((sum + kUnit / 2) / kUnit);
+    rgb[c] = static_cast<Level>((sum + kCount / 2) / kCount);
   }
 }
 
@@ -105,12 +112,13 @@ Span Narrow(Span span, Predicate holds) {
 
 class Warper {
  public:
-  // Of the output columns [begin, end), at most kWidest.
-  Warper(const Image& image, const Affine& map, Span columns, Border border)
+  // Of the output columns [begin, end), at most kWidest, into planes `plane` apart.
+  Warper(const Image& image, const Affine& map, Span columns, Border border, ptrdiff_t plane)
       : source_(image),
         taps_(TapsOf(map)),
         map_(map),
         border_(border),
+        plane_(plane),
         width_(image.width),
         height_(image.height),
         margin_(taps_.reach / static_cast<double>(kFixedOne) + 2),
@@ -122,11 +130,13 @@ class Warper {
   int taps_per_axis() const { return taps_.per_axis; }
 
   template <int per_axis>
-  void Row(int32_t row, uint8_t* rgb) {
+  void Row(int32_t row, Level* out) {
     Foresee(row + kRowsAhead);
     const Span inside = Narrow(whole_, [&](int32_t column) { return Inside(column, row, 0); });
-    for (int32_t column = whole_.begin; column < inside.begin; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
-    for (int32_t column = inside.end; column < whole_.end; ++column) Edge<per_axis>(column, row, rgb + 3 * column);
+    for (int32_t column = whole_.begin; column < inside.begin; ++column)
+      Edge<per_axis>(column, row, {out + column, plane_});
+    for (int32_t column = inside.end; column < whole_.end; ++column)
+      Edge<per_axis>(column, row, {out + column, plane_});
     for (int32_t column = inside.begin; column < inside.end; ++column) {
       double x, y;
       map_.Apply(column + 0.5, row + 0.5, &x, &y);
@@ -137,12 +147,14 @@ class Warper {
     if (!by_rows_ || block.end - block.begin < kYuvBlock) block.end = block.begin;
     const auto x = [&](int32_t column) { return x_[column - whole_.begin]; };
     const auto y = [&](int32_t column) { return y_[column - whole_.begin]; };
-    for (int32_t i = inside.begin; i < block.begin; ++i)
-      Sample<per_axis, true>(source_, x(i), y(i), taps_, rgb + 3 * i);
-    for (int32_t i = block.end; i < inside.end; ++i) Sample<per_axis, true>(source_, x(i), y(i), taps_, rgb + 3 * i);
+    const auto sample = [&](int32_t column) {
+      Sample<per_axis, true>(source_, x(column), y(column), taps_, {out + column, plane_});
+    };
+    for (int32_t column = inside.begin; column < block.begin; ++column) sample(column);
+    for (int32_t column = block.end; column < inside.end; ++column) sample(column);
     if (block.begin == block.end) return;
     const int32_t at = block.begin - whole_.begin;
-    SampleYuvRow(source_, taps_, x_ + at, y_ + at, block.end - block.begin, rgb + 3 * block.begin);
+    SampleYuvRow(source_, taps_, x_ + at, y_ + at, block.end - block.begin, out + block.begin, plane_);
   }
 
  private:
@@ -169,7 +181,7 @@ class Warper {
   }
 
   template <int per_axis>
-  void Edge(int32_t column, int32_t row, uint8_t* rgb) const {
+  void Edge(int32_t column, int32_t row, Pixel rgb) const {
     double x, y;
     map_.Apply(column + 0.5, row + 0.5, &x, &y);
     const bool outside = !(x >= 0 && y >= 0 && x < width_ && y < height_);
@@ -186,6 +198,7 @@ class Warper {
   const Taps taps_;
   const Affine map_;
   const Border border_;
+  const ptrdiff_t plane_;
   const int32_t width_, height_;
   const double margin_;
   const bool by_rows_;
@@ -197,14 +210,16 @@ class Warper {
 }  // namespace
 
 void WarpToRgb(const Image& image, const Affine& to_upright, int32_t out_width, int32_t out_height, Border border,
-               uint8_t* rgb) {
+               Level* planes) {
   const Affine map = Compose(UprightToStored(image), to_upright);
   constexpr decltype(&Warper::Row<1>) kRows[kMaxTaps] = {&Warper::Row<1>, &Warper::Row<2>, &Warper::Row<3>,
                                                          &Warper::Row<4>};
+  const auto plane = static_cast<ptrdiff_t>(out_width) * out_height;
   for (int32_t begin = 0; begin < out_width; begin += kWidest) {
-    Warper warper(image, map, {begin, std::min(begin + kWidest, out_width)}, border);
+    Warper warper(image, map, {begin, std::min(begin + kWidest, out_width)}, border, plane);
     const auto row_of = kRows[warper.taps_per_axis() - 1];
-    for (int32_t row = 0; row < out_height; ++row) (warper.*row_of)(row, rgb + 3 * row * out_width);
+    for (int32_t row = 0; row < out_height; ++row)
+      (warper.*row_of)(row, planes + static_cast<ptrdiff_t>(row) * out_width);
   }
 }
 

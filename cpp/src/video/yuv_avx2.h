@@ -18,24 +18,37 @@ using Lanes = __m256i;  // 32 bits for each of the pixels
 
 AVG_AVX2 inline Lanes All(int32_t value) { return _mm256_set1_epi32(value); }
 
+// 16 bits of `first` below 16 bits of `second`, as _mm256_madd_epi16 multiplies them.
+AVG_AVX2 inline Lanes Pair(Lanes first, Lanes second) {
+  return _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xAA);
+}
+
+// The weights of two neighbours.
+AVG_AVX2 inline Lanes Weights(Lanes position) {
+  const Lanes second = _mm256_and_si256(_mm256_srli_epi32(position, kFixedBits - kWeightBits), All(kWeightOne - 1));
+  return _mm256_or_si256(_mm256_slli_epi32(second, 16), _mm256_sub_epi32(All(kWeightOne), second));
+}
+
 // Positions split into whole pixels and weights.
 struct Position {
-  Lanes column, row, across, fy;
+  Lanes column, row, across, down;
 
   AVG_AVX2 Position(Lanes x, Lanes y)
-      : column(_mm256_srai_epi32(x, kFixedBits)), row(_mm256_srai_epi32(y, kFixedBits)) {
-    const Lanes mask = All(kWeightOne - 1);
-    const Lanes fx = _mm256_and_si256(_mm256_srli_epi32(x, kWeightBits), mask);
-    // 16 bits for the left weight below 16 bits for the right one.
-    across = _mm256_or_si256(_mm256_slli_epi32(fx, 16), _mm256_sub_epi32(All(kWeightOne), fx));
-    fy = _mm256_and_si256(_mm256_srli_epi32(y, kWeightBits), mask);
-  }
+      : column(_mm256_srai_epi32(x, kFixedBits)),
+        row(_mm256_srai_epi32(y, kFixedBits)),
+        across(Weights(x)),
+        down(Weights(y)) {}
 };
 
-// As Channel::Blend between the rows.
-AVG_AVX2 inline Lanes Between(Lanes upper, Lanes lower, Lanes fy) {
-  const Lanes difference = _mm256_mullo_epi32(_mm256_sub_epi32(lower, upper), fy);
-  return _mm256_add_epi32(upper, _mm256_srai_epi32(difference, kWeightBits));
+// Levels are multiplied as signed 16 bits: less kSigned. Weights add up to kWeightOne, so that it stays.
+inline constexpr int32_t kSigned = 1 << 15;
+
+// As Channel::Blend between the rows, less kSigned.
+AVG_AVX2 inline Lanes Between(Lanes upper, Lanes lower, Lanes down) {
+  constexpr int kMore = kWeightBits - kLevelBits;
+  const Lanes levels = _mm256_blend_epi16(_mm256_srli_epi32(upper, kMore), _mm256_slli_epi32(lower, 16 - kMore), 0xAA);
+  const Lanes both = _mm256_xor_si256(levels, All(static_cast<int32_t>(0x80008000u)));
+  return _mm256_srai_epi32(_mm256_madd_epi16(both, down), kWeightBits);
 }
 
 // The least of each half's four lanes, in all four.
@@ -103,17 +116,17 @@ class Gatherer {
     }
   }
 
-  // The same as Channel::Blend for the first two pixels of what was read in two rows.
+  // Channel::Blend less kSigned, for the first two pixels of what was read in two rows.
   AVG_AVX2 Lanes Blend(Lanes above, Lanes below, const Position& at) const {
     const Lanes upper = _mm256_madd_epi16(_mm256_shuffle_epi8(above, pick_), at.across);
     const Lanes lower = _mm256_madd_epi16(_mm256_shuffle_epi8(below, pick_), at.across);
-    return Between(upper, lower, at.fy);
+    return Between(upper, lower, at.down);
   }
 
   // The same for taps in rows `row` and the one below: at.left and at.across say where in each half, `pick` as pick_.
-  AVG_AVX2 Lanes BlendRows(ptrdiff_t low, ptrdiff_t high, int32_t row, Lanes pick, Lanes across, Lanes fy) const {
+  AVG_AVX2 Lanes BlendRows(ptrdiff_t low, ptrdiff_t high, int32_t row, Lanes pick, Lanes across, Lanes down) const {
     const Lanes upper = _mm256_madd_epi16(_mm256_shuffle_epi8(Load(low, high, row), pick), across);
-    return Between(upper, _mm256_madd_epi16(_mm256_shuffle_epi8(Load(low, high, row + 1), pick), across), fy);
+    return Between(upper, _mm256_madd_epi16(_mm256_shuffle_epi8(Load(low, high, row + 1), pick), across), down);
   }
   // Whether BlendRows may read at columns `low` and `high`.
   bool MayRead(ptrdiff_t low, ptrdiff_t high, int32_t row) const {

@@ -3,7 +3,6 @@
 
 #if defined(__x86_64__)
 #include <algorithm>
-#include <cstring>
 
 #include "video/yuv_avx2.h"
 
@@ -40,7 +39,7 @@ AVG_AVX2 inline Lanes SumOverCloseTaps(const Gatherer& luma, const Taps& taps, L
 // Four rows of four taps, each row level and like the others, as for a picture that stands upright.
 struct LevelTaps {
   static constexpr int32_t kSide = 4;
-  int32_t row[kSide] = {}, fy[kSide] = {};
+  int32_t row[kSide] = {}, down[kSide] = {};  // `down`: weights
   bool exist = false;
 
   LevelTaps(const Taps& taps, const int32_t* y, int32_t count) {
@@ -51,7 +50,7 @@ struct LevelTaps {
     for (int32_t j = 0; exist && j < kSide; ++j) {
       const int32_t at = y[0] + taps.y[j * kSide];
       row[j] = at >> kFixedBits;
-      fy[j] = (at >> kWeightBits) & (kWeightOne - 1);
+      down[j] = WeightOf(at) << 16 | (kWeightOne - WeightOf(at));
     }
   }
 };
@@ -73,44 +72,58 @@ AVG_AVX2 inline bool SumOverLevelTaps(const Gatherer& luma, const Taps& taps, co
         _mm256_add_epi32(_mm256_mullo_epi32(corner.right_of, All(0x00010001)), All(static_cast<int32_t>(0x80018000u)));
     sum[k] = All(0);
     for (int j = 0; j < LevelTaps::kSide; ++j) {
-      sum[k] = _mm256_add_epi32(sum[k], luma.BlendRows(low, high, level.row[j], pick, at.across, All(level.fy[j])));
+      sum[k] = _mm256_add_epi32(sum[k], luma.BlendRows(low, high, level.row[j], pick, at.across, All(level.down[j])));
     }
   }
   *sums = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[0], sum[1]), _mm256_hadd_epi32(sum[2], sum[3]));
   return true;
 }
 
-AVG_AVX2 inline Lanes Times(Lanes value, int32_t factor) { return _mm256_mullo_epi32(value, All(factor)); }
-
-// A level from 18 fraction bits.
-AVG_AVX2 inline Lanes Level(Lanes value) {
-  return _mm256_min_epi32(_mm256_max_epi32(_mm256_srai_epi32(value, 18), All(0)), All(255));
+AVG_AVX2 inline Lanes Factors(int32_t first, int32_t second) {
+  return All(static_cast<int32_t>(static_cast<uint32_t>(second) << 16 | static_cast<uint16_t>(first)));
 }
 
-// 24 bytes of RGB.
-AVG_AVX2 inline void Store(const YuvToRgb& yuv, Lanes luma, Lanes u, Lanes v, uint8_t* rgb) {
-  luma = _mm256_sub_epi32(luma, All(yuv.luma_offset << 4));
-  u = _mm256_sub_epi32(u, All(128 << 4));
-  v = _mm256_sub_epi32(v, All(128 << 4));
-  const Lanes y = _mm256_add_epi32(Times(luma, yuv.luma_gain), All(1 << 17));
-  const Lanes red = Level(_mm256_add_epi32(y, Times(v, yuv.red_v)));
-  const Lanes green = Level(_mm256_add_epi32(y, _mm256_add_epi32(Times(u, yuv.green_u), Times(v, yuv.green_v))));
-  const Lanes blue = Level(_mm256_add_epi32(y, Times(u, yuv.blue_u)));
-  const Lanes pixels = _mm256_or_si256(red, _mm256_or_si256(_mm256_slli_epi32(green, 8), _mm256_slli_epi32(blue, 16)));
-  const __m128i three_of_four = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-  uint8_t bytes[32];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes),
-                      _mm256_shuffle_epi8(pixels, _mm256_broadcastsi128_si256(three_of_four)));
-  std::memcpy(rgb, bytes, 12);
-  std::memcpy(rgb + 12, bytes + 16, 12);
-}
+// As ToRgb in warp.cc. All three come less kSigned, which for chroma is its middle.
+class Colours {
+ public:
+  AVG_AVX2 explicit Colours(const YuvToRgb& yuv)
+      : red_(Factors(yuv.luma_gain, yuv.red_v)),
+        green_u_(Factors(yuv.luma_gain, yuv.green_u)),
+        green_v_(Factors(0, yuv.green_v)),
+        blue_(Factors(yuv.luma_gain, yuv.blue_u)),
+        constant_(All((kSigned - yuv.luma_offset * kLevelOne) * yuv.luma_gain + (1 << (kYuvBits - 1)))) {}
 
-AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count,
-                  uint8_t* rgb) {
+  AVG_AVX2 void Store(Lanes luma, Lanes u, Lanes v, Level* out, ptrdiff_t plane) const {
+    const Lanes with_u = Pair(luma, u), with_v = Pair(luma, v);
+    const Lanes red = Down(_mm256_madd_epi16(with_v, red_)), blue = Down(_mm256_madd_epi16(with_u, blue_));
+    const Lanes green =
+        Down(_mm256_add_epi32(_mm256_madd_epi16(with_u, green_u_), _mm256_madd_epi16(with_v, green_v_)));
+    const Lanes red_green = Clamped(red, green);
+    StoreEight(_mm256_castsi256_si128(red_green), out);
+    StoreEight(_mm256_extracti128_si256(red_green, 1), out + plane);
+    StoreEight(_mm256_castsi256_si128(Clamped(blue, blue)), out + 2 * plane);
+  }
+
+ private:
+  AVG_AVX2 Lanes Down(Lanes sum) const { return _mm256_srai_epi32(_mm256_add_epi32(sum, constant_), kYuvBits); }
+  AVG_AVX2 static Lanes Clamped(Lanes first, Lanes second) {
+    const Lanes levels = _mm256_permute4x64_epi64(_mm256_packus_epi32(first, second), 0xD8);
+    return _mm256_min_epu16(levels, _mm256_set1_epi16(static_cast<int16_t>(kMostLevel)));
+  }
+  AVG_AVX2 static void StoreEight(__m128i levels, Level* out) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), levels);
+  }
+
+  Lanes red_, green_u_, green_v_, blue_, constant_;
+};
+
+AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count, Level* out,
+                  ptrdiff_t plane) {
   const Gatherer luma(source.channel[0]), u(source.channel[1]), v(source.channel[2]);
   const int32_t taps_in_all = taps.per_axis * taps.per_axis;
+  const Colours colours(source.yuv);
   // Sums are below 2^24 and far enough from whole quotients for this to round down as an integer division does.
-  const __m256 unit = _mm256_set1_ps(static_cast<float>(taps_in_all * kFinest));
+  const __m256 unit = _mm256_set1_ps(static_cast<float>(taps_in_all));
   const LevelTaps level(taps, y, count);
   const bool close = taps.per_axis > 1 && taps.reach <= kFixedOne;
   for (int32_t done = 0; done < count; done += kYuvBlock) {
@@ -120,14 +133,14 @@ AVG_AVX2 void Row(const Source& source, const Taps& taps, const int32_t* x, cons
     const Lanes chroma_x = _mm256_srai_epi32(px, 1);
     const Lanes chroma_y = _mm256_srai_epi32(_mm256_sub_epi32(py, All(kFixedOne / 2)), 1);
     // First, so that their loads are under way while luma is summed.
-    const Lanes blue = _mm256_srai_epi32(u.At(chroma_x, chroma_y), 4);
-    const Lanes red = _mm256_srai_epi32(v.At(chroma_x, chroma_y), 4);
+    const Lanes blue = u.At(chroma_x, chroma_y), red = v.At(chroma_x, chroma_y);
     Lanes sum;
     if (!level.exist || !SumOverLevelTaps(luma, taps, level, x + at, &sum)) {
       sum = close ? SumOverCloseTaps(luma, taps, px, py) : SumOverTaps(luma, taps, px, py);
     }
-    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(sum), unit));
-    Store(source.yuv, mean, blue, red, rgb + 3 * at);
+    const __m256 whole = _mm256_cvtepi32_ps(_mm256_add_epi32(sum, All(taps_in_all * kSigned)));
+    const Lanes mean = _mm256_cvttps_epi32(_mm256_div_ps(whole, unit));
+    colours.Store(_mm256_sub_epi32(mean, All(kSigned)), blue, red, out + at, plane);
   }
 }
 
@@ -141,9 +154,9 @@ bool CanSampleYuvRow(const Source& source) {
          Addressable(source.channel[2]);
 }
 
-void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count,
-                  uint8_t* rgb) {
-  Row(source, taps, x, y, count, rgb);
+void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count, Level* out,
+                  ptrdiff_t plane) {
+  Row(source, taps, x, y, count, out, plane);
 }
 
 }  // namespace avg
@@ -153,7 +166,7 @@ void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, cons
 namespace avg {
 
 bool CanSampleYuvRow(const Source&) { return false; }
-void SampleYuvRow(const Source&, const Taps&, const int32_t*, const int32_t*, int32_t, uint8_t*) {}
+void SampleYuvRow(const Source&, const Taps&, const int32_t*, const int32_t*, int32_t, Level*, ptrdiff_t) {}
 
 }  // namespace avg
 

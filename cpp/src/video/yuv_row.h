@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "video/source.h"
@@ -14,9 +15,10 @@ inline constexpr int kYuvOverreach = 4;
 // Whether this CPU has the instructions for SampleYuvRow, and `source` the layout.
 bool CanSampleYuvRow(const Source& source);
 
-// RGB at `count` >= kYuvBlock positions (x[i], y[i]) in 16.16 measured from the first pixel's centre, all of whose taps
-// lie kYuvOverreach inside the picture. The same bits as sampling them one by one.
-void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count,
-                  uint8_t* rgb);
+// Red, green and blue, in planes `plane` apart, at `count` >= kYuvBlock positions (x[i], y[i]) in 16.16 measured from
+// the first pixel's centre, all of whose taps lie kYuvOverreach inside the picture. The same bits as sampling them one
+// by one.
+void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count, Level* out,
+                  ptrdiff_t plane);
 
 }  // namespace avg

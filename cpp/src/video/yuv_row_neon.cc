@@ -28,9 +28,10 @@ Lanes Down(Lanes lanes) {
   return {vshrq_n_s32(lanes.low, bits), vshrq_n_s32(lanes.high, bits)};
 }
 
-// The weight of the second neighbour, 8 bits of the fraction.
+// The weight of the second neighbour, 14 bits of the fraction.
 uint16x8_t Weight(Lanes position) {
-  const int16x8_t bits = vcombine_s16(vshrn_n_s32(position.low, kWeightBits), vshrn_n_s32(position.high, kWeightBits));
+  constexpr int kMore = kFixedBits - kWeightBits;
+  const int16x8_t bits = vcombine_s16(vshrn_n_s32(position.low, kMore), vshrn_n_s32(position.high, kMore));
   return vandq_u16(vreinterpretq_u16_s16(bits), vdupq_n_u16(kWeightOne - 1));
 }
 
@@ -61,13 +62,18 @@ Pairs Read(const uint8_t* data, const int32_t (&at)[kYuvBlock]) {
   }
 }
 
-uint16x8_t Across(const Pairs& pairs, uint16x8_t left, uint16x8_t right) {
-  return vmlaq_u16(vmulq_u16(pairs.left, left), pairs.right, right);
+// The weighted sum of two neighbours in 32 bits, less its last `bits`.
+template <int bits>
+uint16x8_t Mix(uint16x8_t first, uint16x8_t second, uint16x8_t first_weight, uint16x8_t second_weight) {
+  const uint32x4_t low = vmlal_u16(vmull_u16(vget_low_u16(first), vget_low_u16(first_weight)), vget_low_u16(second),
+                                   vget_low_u16(second_weight));
+  const uint32x4_t high = vmlal_high_u16(vmull_high_u16(first, first_weight), second, second_weight);
+  return vshrn_high_n_u32(vshrn_n_u32(low, bits), high, bits);
 }
 
-// As Channel::Inside: at most 255 * kWeightOne, which 16 bits hold between the rows and 32 bits below them.
+// As Channel::Inside.
 template <int step>
-Lanes Sample(const Channel& channel, Lanes x, Lanes y) {
+uint16x8_t Sample(const Channel& channel, Lanes x, Lanes y) {
   const Lanes column = Down<kFixedBits>(x), row = Down<kFixedBits>(y);
   const auto stride = static_cast<int32_t>(channel.stride);
   int32_t at[kYuvBlock];
@@ -75,38 +81,42 @@ Lanes Sample(const Channel& channel, Lanes x, Lanes y) {
   vst1q_s32(at + 4, vmlaq_n_s32(vmulq_n_s32(column.high, step), row.high, stride));
   const uint16x8_t one = vdupq_n_u16(kWeightOne);
   const uint16x8_t right = Weight(x), left = vsubq_u16(one, right), below = Weight(y), above = vsubq_u16(one, below);
-  const uint16x8_t upper = Across(Read<step>(channel.data, at), left, right);
-  const uint16x8_t lower = Across(Read<step>(channel.data + channel.stride, at), left, right);
-  const auto low =
-      vmlal_u16(vmull_u16(vget_low_u16(upper), vget_low_u16(above)), vget_low_u16(lower), vget_low_u16(below));
-  const auto high = vmlal_high_u16(vmull_high_u16(upper, above), lower, below);
-  return Down<kWeightBits>({vreinterpretq_s32_u32(low), vreinterpretq_s32_u32(high)});
+  const Pairs first = Read<step>(channel.data, at), second = Read<step>(channel.data + channel.stride, at);
+  constexpr int kMore = kWeightBits - kLevelBits;
+  const uint16x8_t upper = Mix<kMore>(first.left, first.right, left, right);
+  const uint16x8_t lower = Mix<kMore>(second.left, second.right, left, right);
+  return Mix<kWeightBits>(upper, lower, above, below);
 }
 
+// Chroma around its middle.
 Lanes SampleChroma(const Channel& channel, Lanes x, Lanes y) {
-  return Down<4>(channel.step == 1 ? Sample<1>(channel, x, y) : Sample<2>(channel, x, y));
+  const uint16x8_t levels = channel.step == 1 ? Sample<1>(channel, x, y) : Sample<2>(channel, x, y);
+  const uint16x8_t middle = vdupq_n_u16(128 * kLevelOne);
+  return {vreinterpretq_s32_u32(vsubl_u16(vget_low_u16(levels), vget_low_u16(middle))),
+          vreinterpretq_s32_u32(vsubl_high_u16(levels, middle))};
 }
 
 // Sums are below 2^24 and far enough from whole quotients for this to round down as an integer division does.
-int32x4_t Divided(int32x4_t sum, float unit) { return vcvtq_s32_f32(vdivq_f32(vcvtq_f32_s32(sum), vdupq_n_f32(unit))); }
-
-// Levels from 18 fraction bits, clamped.
-uint8x8_t Level(int32x4_t low, int32x4_t high) {
-  return vqmovn_u16(vcombine_u16(vqmovun_s32(vshrq_n_s32(low, 18)), vqmovun_s32(vshrq_n_s32(high, 18))));
+int32x4_t Divided(uint32x4_t sum, float unit) {
+  return vcvtq_s32_f32(vdivq_f32(vcvtq_f32_u32(sum), vdupq_n_f32(unit)));
 }
 
-void Store(const YuvToRgb& yuv, Lanes luma, Lanes u, Lanes v, uint8_t* rgb) {
-  luma = Plus(luma, -(yuv.luma_offset << 4));
-  u = Plus(u, -(128 << 4));
-  v = Plus(v, -(128 << 4));
-  const int32x4_t half = vdupq_n_s32(1 << 17);
+uint16x8_t Clamped(Lanes sums) {
+  const uint16x8_t levels = vqshrun_high_n_s32(vqshrun_n_s32(sums.low, kYuvBits), sums.high, kYuvBits);
+  return vminq_u16(levels, vdupq_n_u16(kMostLevel));
+}
+
+// As ToRgb in warp.cc, of chroma around its middle.
+void Store(const YuvToRgb& yuv, Lanes luma, Lanes u, Lanes v, Level* out, ptrdiff_t plane) {
+  luma = Plus(luma, -yuv.luma_offset * kLevelOne);
+  const int32x4_t half = vdupq_n_s32(1 << (kYuvBits - 1));
   const Lanes y = {vmlaq_n_s32(half, luma.low, yuv.luma_gain), vmlaq_n_s32(half, luma.high, yuv.luma_gain)};
   const auto with = [](Lanes sum, Lanes term, int32_t factor) {
     return Lanes{vmlaq_n_s32(sum.low, term.low, factor), vmlaq_n_s32(sum.high, term.high, factor)};
   };
-  const Lanes red = with(y, v, yuv.red_v), blue = with(y, u, yuv.blue_u);
-  const Lanes green = with(with(y, u, yuv.green_u), v, yuv.green_v);
-  vst3_u8(rgb, {{Level(red.low, red.high), Level(green.low, green.high), Level(blue.low, blue.high)}});
+  vst1q_u16(out, Clamped(with(y, v, yuv.red_v)));
+  vst1q_u16(out + plane, Clamped(with(with(y, u, yuv.green_u), v, yuv.green_v)));
+  vst1q_u16(out + 2 * plane, Clamped(with(y, u, yuv.blue_u)));
 }
 
 bool Addressable(const Channel& channel) { return channel.stride <= INT32_MAX / (channel.height + 1); }
@@ -118,22 +128,22 @@ bool CanSampleYuvRow(const Source& source) {
          Addressable(source.channel[2]);
 }
 
-void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count,
-                  uint8_t* rgb) {
+void SampleYuvRow(const Source& source, const Taps& taps, const int32_t* x, const int32_t* y, int32_t count, Level* out,
+                  ptrdiff_t plane) {
   const int32_t taps_in_all = taps.per_axis * taps.per_axis;
-  const auto unit = static_cast<float>(taps_in_all * kFinest);
+  const auto unit = static_cast<float>(taps_in_all);
   for (int32_t done = 0; done < count; done += kYuvBlock) {
     const int32_t at = std::min(done, count - kYuvBlock);
     const Lanes px = Load(x + at), py = Load(y + at);
-    Lanes sum = {vdupq_n_s32(0), vdupq_n_s32(0)};
+    uint32x4_t low = vdupq_n_u32(0), high = low;
     for (int32_t i = 0; i < taps_in_all; ++i) {
-      const Lanes tap = Sample<1>(source.channel[0], Plus(px, taps.x[i]), Plus(py, taps.y[i]));
-      sum = {vaddq_s32(sum.low, tap.low), vaddq_s32(sum.high, tap.high)};
+      const uint16x8_t tap = Sample<1>(source.channel[0], Plus(px, taps.x[i]), Plus(py, taps.y[i]));
+      low = vaddw_u16(low, vget_low_u16(tap));
+      high = vaddw_high_u16(high, tap);
     }
     const Lanes chroma_x = Down<1>(px), chroma_y = Down<1>(Plus(py, -kFixedOne / 2));
-    Store(source.yuv, {Divided(sum.low, unit), Divided(sum.high, unit)},
-          SampleChroma(source.channel[1], chroma_x, chroma_y), SampleChroma(source.channel[2], chroma_x, chroma_y),
-          rgb + 3 * at);
+    Store(source.yuv, {Divided(low, unit), Divided(high, unit)}, SampleChroma(source.channel[1], chroma_x, chroma_y),
+          SampleChroma(source.channel[2], chroma_x, chroma_y), out + at, plane);
   }
 }
 

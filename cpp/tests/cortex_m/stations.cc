@@ -95,7 +95,7 @@ void Pictures() {
       at += avg::RowBytes(image, plane) * static_cast<size_t>(avg::PlaneRows(image, plane));
     }
     for (uint8_t* byte = memory; byte < at; ++byte) *byte = static_cast<uint8_t>((byte - memory) * 89 % 251);
-    uint8_t rgb[3 * kSide * kSide];
+    avg::Level rgb[3 * kSide * kSide];
     avg::WarpToRgb(image, kMap, kSide, kSide, avg::Border::kReplicate, rgb);
     Write("rgb ");
     WriteHex(rgb, sizeof rgb);
