@@ -22,7 +22,7 @@ const watcher = element<HTMLButtonElement>("watch");
 const playing = element<HTMLButtonElement>("play");
 const pickers = [element<HTMLInputElement>("file"), element<HTMLInputElement>("record")];
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), player);
+const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), element("time"), player);
 let port = new Port(worker);
 let live: Live | null = null;
 let faces: Face[] = [];
@@ -48,8 +48,9 @@ function items(id: string, children: (Node | string)[]): void {
 
 function meter(head: string, score: number | null): void {
   const bar = element<HTMLMeterElement>(`${head}-meter`);
-  bar.value = score ?? 0;
-  bar.nextElementSibling!.textContent = score === null || Number.isNaN(score) ? "–" : `${Math.round(score * 100)} %`;
+  const judged = score !== null && !Number.isNaN(score);
+  bar.value = judged ? score : 0;
+  bar.nextElementSibling!.textContent = judged ? `${Math.round(score * 100)} %` : "–";
 }
 
 function show(progress: Progress): void {
@@ -103,6 +104,7 @@ function jump(segment: Verdict["segments"][number]): Node {
   if (stage.hidden) return new Text(stretch(segment));
   const button = document.createElement("button");
   button.textContent = stretch(segment);
+  button.className = segment.modality;
   button.onclick = () => {
     player.currentTime = segment.start_s;
     stage.scrollIntoView({ block: "nearest" });
@@ -116,7 +118,7 @@ function drawTimeline(verdict: Verdict): void {
   element("timeline").hidden = !drawn;
   const slider = element<HTMLInputElement>("scrub");
   slider.max = String(duration_s);
-  slider.hidden = stage.hidden;
+  slider.hidden = element("time").hidden = stage.hidden;
   follow();
 }
 
