@@ -60,7 +60,8 @@ def disturb(files: Sequence[Path], out: Path, rows: float, do: Callable[[Popen[s
 
     Returns whether it did before the scan ended by itself.
     """
-    process, done = start(files, out, "--quiet", *options, start_new_session=True), False
+    # A session of its own has members that can be killed, and counted.
+    process, done = start(files, out, "--quiet", *options, start_new_session=options != RAY), False
     while not done and process.poll() is None:
         time.sleep(LOOK_S)
         done = lines(out) >= int(rows) and do(process)
