@@ -133,7 +133,7 @@ def _progress(phase: str, done_s: float, total_s: float) -> None:
 
 def describe(verdict: Verdict) -> str:
     """The verdict in a few lines for people."""
-    reasons = because(verdict.reasons)
+    reasons = because(verdict.reasons, verdict.label)
     lines = [f"{SENTENCES[verdict.label]}{f' ({reasons})' if reasons else ''}"]
     score = verdict.score
     parts = [("overall", score.overall), ("video", score.video), ("audio", score.audio), ("sync", score.sync)]

@@ -11,14 +11,15 @@ from avguard.evaluate.benchmark import Benchmark, Line, Localisation
 from avguard.evaluate.text import number, share, table
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; color: #1d1d1f; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; }
+:root { color-scheme: light dark; }
 h1, p { overflow-wrap: anywhere; } h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #888; }
-p.note { color: #555; }
-@media (prefers-color-scheme: dark) { body { background: #161618; color: #eee; } th, td { border-color: #444; }
-  p.note { color: #aaa; } }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
+thead th { border-bottom: 2px solid #888; vertical-align: bottom; } p.note { color: #555; }
+@media (prefers-color-scheme: dark) { th, td { border-color: #444; } p.note { color: #aaa; } }
+@media (max-width: 40rem) { th, td { padding: .3rem .35rem; } }
 """
 _NOTE = (
     "ACC: share right at a score of 0.5; bal. ACC: mean over both classes. Clips without a score are left out: read "

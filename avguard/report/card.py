@@ -11,7 +11,17 @@ from avguard.report.html import Safe, raw, tag, text_of
 
 
 def card(text: str) -> Safe:
-    """Blocks of ``text`` in their order; headings move down to fit under the page's own."""
+    """Blocks of ``text`` in their order; sections are folded: measurements are long, and few readers are after them."""
+    start, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    return raw(_flat(start) + "".join(_folded(section) for section in sections))
+
+
+def _folded(section: str) -> Safe:
+    title, _, text = section.partition("\n")
+    return tag("details", tag("summary", title), _flat(text))
+
+
+def _flat(text: str) -> Safe:
     return raw("".join(_block(kind, lines) for kind, lines in _blocks(text)))
 
 

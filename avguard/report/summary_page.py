@@ -12,7 +12,12 @@ from avguard.report.html import Child, Safe, page, tag
 from avguard.report.words import HEADS, REASONS, SENTENCES
 
 NAMES = {"overall": "Overall"} | HEADS
-OUTCOMES = ("fake", "inconclusive", "real", "error")
+OUTCOMES = {
+    "fake": "Likely manipulated",
+    "inconclusive": "Cannot be told",
+    "real": "No sign found",
+    "error": "Not read",
+}
 MOST_FOLDERS = 40
 
 
@@ -139,7 +144,7 @@ def _highest(rows: Sequence[ScannedFile]) -> Safe | None:
     body = [
         tag("tr", tag("td", row.path, class_="name"), *(_score(row.score.get(head)) for head in heads)) for row in rows
     ]
-    table = tag("div", tag("table", tag("tr", titles), body), class_="scroll")
+    table = tag("div", tag("table", tag("tr", titles), body), class_="scroll files")
     return tag("section", tag("h2", f"Called manipulated: the {len(rows)} highest scores"), table, class_="long")
 
 
@@ -151,7 +156,7 @@ def _folders(folders: Mapping[str, Counter[str]]) -> Safe | None:
     if len(folders) < 2:
         return None
     largest = sorted(folders.items(), key=lambda item: -item[1].total())[:MOST_FOLDERS]
-    titles = [tag("th", "Folder"), *(tag("th", name, class_="number") for name in ("Files", *OUTCOMES))]
+    titles = [tag("th", "Folder"), *(tag("th", name, class_="number") for name in ("Files", *OUTCOMES.values()))]
     body = [
         tag(
             "tr",
@@ -162,14 +167,14 @@ def _folders(folders: Mapping[str, Counter[str]]) -> Safe | None:
     ]
     left = len(folders) - len(largest)
     more = tag("p", f"and {left:,} smaller folders", class_="soft") if left else None
-    table = tag("div", tag("table", tag("tr", titles), body), class_="scroll")
+    table = tag("div", tag("table", tag("tr", titles), body), class_="scroll files")
     return tag("section", tag("h2", "By folder"), table, more, class_="long")
 
 
 def _tables(summary: ScanSummary) -> Safe | None:
     reasons = {REASONS.get(key, key): count for key, count in summary.reasons.most_common()}
     parts = [
-        _table("Why nothing was decided", reasons),
+        _table("Why nothing, or not all, was judged", reasons),
         _table("Warnings", dict(summary.warnings.most_common(20))),
         _table("Content credentials (C2PA)", dict(summary.credentials.most_common())),
     ]

@@ -62,15 +62,16 @@ def verdict_page(verdict: Verdict, subject: Subject, context: Context) -> str:
 
 
 def _verdict(verdict: Verdict, subject: Subject, calibration: Mapping[str, Any]) -> Safe:
-    reasons = because(verdict.reasons)
+    reasons = because(verdict.reasons, verdict.label)
     sentence = SENTENCES[verdict.label]
     facts = [charts.time_text(round(verdict.quality.duration_s, 1)), f"{subject.size:,} bytes", subject.checked_at]
     return tag(
         "section",
         tag("p", sentence[0].upper() + sentence[1:], class_="big"),
-        tag("p", f"Why: {reasons}.") if reasons else None,
+        tag("p", f"{reasons[0].upper()}{reasons[1:]}.") if reasons else None,
         tag("p", meaning(verdict.label)),
         _heads(verdict, calibration),
+        tag("p", "In the shaded zone of a bar nothing is decided.", class_="soft"),
         tag("p", _offset(verdict)),
         tag("p", " · ".join(fact for fact in facts if fact), class_="soft"),
         tag("p", f"SHA-256 {subject.sha256}", class_="hash"),

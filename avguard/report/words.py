@@ -47,6 +47,7 @@ def meaning(label: str) -> str:
     }[label]
 
 
-def because(reasons: tuple[str, ...]) -> str:
-    """Reasons as one clause, empty when there are none."""
-    return "; ".join(REASONS.get(reason, reason) for reason in reasons)
+def because(reasons: tuple[str, ...], label: str = "inconclusive") -> str:
+    """Reasons as one clause, empty when there are none. Under a decision they say what it had to do without."""
+    clause = "; ".join(REASONS.get(reason, reason) for reason in reasons)
+    return clause if label == "inconclusive" or not clause else f"not all could be judged: {clause}"

@@ -16,6 +16,8 @@ from avguard.scan.worker import Answer, Request, Settings, Worker
 STORE_BYTES = 80 << 20
 # For the scheduler: what a worker with its decoder process is to be given room for.
 WORKER_BYTES = 1 << 30
+# Ray gives its own start 30 s and no more, which a busy machine may miss.
+STARTS = 3
 
 
 class RayTeam:
@@ -35,10 +37,15 @@ class RayTeam:
         self._ray, self._settings = ray, settings
         self._pending: dict[Any, Any] = {}  # reference of an answer -> its actor
         self._actors: list[Any] = []
-        try:
-            ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else local))
-        except Exception as failure:  # OSError, RuntimeError; a bare Exception where its start takes over 30 s
-            raise UsageError(f"the Ray cluster cannot be used: {failure} Leave out --engine ray.") from None
+        options = {} if address else local
+        for left in reversed(range(STARTS)):
+            try:
+                ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+                break
+            except Exception as failure:  # Ray's own are OSError, RuntimeError, and bare ones
+                ray.shutdown()
+                if not left or "timed out" not in str(failure):
+                    raise UsageError(f"the Ray cluster cannot be used: {failure} Leave out --engine ray.") from None
         self._actor_class = ray.remote(num_cpus=1, memory=WORKER_BYTES, max_restarts=0)(Worker)
 
     def start(self) -> Any:  # noqa: ANN401 - Ray has no type for it

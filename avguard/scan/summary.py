@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -59,8 +60,7 @@ def _count(summary: Summary, row: Row) -> None:
     summary.labels[outcome] += 1
     summary.models[row.model] += 1
     summary.reasons.update(row.reasons)
-    # A warning may carry numbers of its file behind a colon.
-    summary.warnings.update({warning.partition(":")[0] for warning in row.warnings})
+    summary.warnings.update({_kind(warning) for warning in row.warnings})
     if row.credentials is not None:
         summary.credentials[row.credentials] += 1
     summary.folders.setdefault(str(PurePosixPath(row.path).parent), Counter())[outcome] += 1
@@ -71,3 +71,8 @@ def _count(summary: Summary, row: Row) -> None:
         summary.errors[row.error.kind] += 1
         if len(summary.failed) < MOST_LISTED:
             summary.failed.append(row)
+
+
+def _kind(warning: str) -> str:
+    """A warning without what only its file has: a count in front, details behind a colon."""
+    return re.sub(r"^\d+ ", "", warning).partition(":")[0]

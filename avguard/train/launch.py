@@ -62,6 +62,8 @@ def _member(settings: Settings, data: Path, store: Path, folder: Path) -> None:
 
 def _fit_on_ray(settings: Settings, data: Path, store: Path, folder: Path, processes: int) -> None:
     """Every machine of the cluster must see the same ``data``, ``store`` and ``folder``."""
+    # No report of use leaves the machine.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "avguard.h"
+#include "check.h"
 
 struct Bundle {
   std::map<std::string, std::vector<char>> bytes;
@@ -104,6 +105,14 @@ class HeldSession {
  private:
   void* block_ = nullptr;
 };
+
+// Ends the session; its verdict as JSON.
+inline std::string Finish(const HeldSession& held) {
+  avg_verdict verdict{};
+  verdict.struct_size = sizeof verdict;
+  CHECK(avg_session_finish(held.session, &verdict) == AVG_OK);
+  return held.Json();
+}
 
 inline avg_audio Sound(const std::vector<float>& samples, int64_t t_us, int32_t rate_hz = 16000) {
   avg_audio audio{};

@@ -34,13 +34,6 @@ void AllAnswer(avg_session* session, avg_status expected) {
   CHECK(std::memcmp(&event, &no_event, sizeof event) == 0 && std::memcmp(&verdict, &no_verdict, sizeof verdict) == 0);
 }
 
-std::string FinishOf(const HeldSession& held) {
-  avg_verdict verdict{};
-  verdict.struct_size = sizeof verdict;
-  CHECK(avg_session_finish(held.session, &verdict) == AVG_OK);
-  return held.Json();
-}
-
 }  // namespace
 
 TEST(MemoryThatNeverHeldASessionSaysClosed) {
@@ -98,15 +91,15 @@ TEST(SoundThatIsNoNumberIsCountedAndJudgedAsSilence) {
                            -std::numeric_limits<float>::infinity()}) {
     samples[samples.size() / 3] = samples.back() = samples[0] = none;
     CHECK(avg_session_reset(held.session) == AVG_OK && avg_session_push_audio(held.session, &audio) == AVG_OK);
-    const std::string json = FinishOf(held);
+    const std::string json = Finish(held);
     CHECK(json.find("3 samples were not finite numbers") != std::string::npos);
     CHECK(json.find("nan") == std::string::npos && json.find("inf\"") == std::string::npos);
   }
   // Loud beyond all measure, but finite.
   std::fill(samples.begin(), samples.end(), std::numeric_limits<float>::max());
   CHECK(avg_session_reset(held.session) == AVG_OK && avg_session_push_audio(held.session, &audio) == AVG_OK);
-  CHECK(FinishOf(held).find("nan") == std::string::npos);
-  CHECK(FinishOf(silent).find("not finite") == std::string::npos);
+  CHECK(Finish(held).find("nan") == std::string::npos);
+  CHECK(Finish(silent).find("not finite") == std::string::npos);
 }
 
 TEST(TimesThatRunBackwardsAreRepairedAndTold) {
@@ -122,7 +115,7 @@ TEST(TimesThatRunBackwardsAreRepairedAndTold) {
     const avg_audio audio = Sound(samples, t_us);
     CHECK(avg_session_push_audio(held.session, &audio) == AVG_LIMIT);
   }
-  const std::string json = FinishOf(held);
+  const std::string json = Finish(held);
   CHECK(json.find("\"duration_s\":0.4") != std::string::npos);
   CHECK(json.find("2 video timestamps") != std::string::npos && json.find("2 overlaps") != std::string::npos);
 }
@@ -140,7 +133,7 @@ TEST(NothingIsFineWhereNothingIsGiven) {
   CHECK(avg_session_warn(held.session, "\xc3") == AVG_INVALID_ARGUMENT);
   CHECK(avg_session_warn(held.session, "\xed\xa0\x80") == AVG_INVALID_ARGUMENT);  // a surrogate
   CHECK(avg_session_warn(held.session, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") == AVG_OK);
-  const std::string json = FinishOf(held);
+  const std::string json = Finish(held);
   CHECK(json.find("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") != std::string::npos);
 }
 

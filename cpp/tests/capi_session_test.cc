@@ -30,13 +30,6 @@ avg_session_options SoundOnly() {
   return options;
 }
 
-std::string Finish(HeldSession* held) {
-  avg_verdict verdict{};
-  verdict.struct_size = sizeof verdict;
-  CHECK(avg_session_finish(held->session, &verdict) == AVG_OK);
-  return held->Json();
-}
-
 void PushAll(HeldSession* held, const std::vector<float>& samples, size_t piece) {
   for (size_t at = 0; at < samples.size(); at += piece) {
     const std::vector<float> part(samples.begin() + static_cast<ptrdiff_t>(at),
@@ -58,15 +51,15 @@ TEST(AResetSessionIsLikeANewOne) {
   const auto voice = Voice(3), other = Voice(4, 16000, 210);
   HeldSession fresh(SoundOnly()), used(SoundOnly());
   PushAll(&fresh, voice, 16000);
-  const std::string expected = Finish(&fresh);
+  const std::string expected = Finish(fresh);
   CHECK(expected.find("\"audio\":0.") != std::string::npos);
   PushAll(&used, other, 1000);
   CHECK(avg_session_reset(used.session) == AVG_OK);
   PushAll(&used, voice, 777);
-  CHECK(Finish(&used) == expected);
+  CHECK(Finish(used) == expected);
   CHECK(avg_session_reset(used.session) == AVG_OK);
   PushAll(&used, voice, 48000);
-  CHECK(Finish(&used) == expected);
+  CHECK(Finish(used) == expected);
 }
 
 TEST(InterleavedSessionsAreAsIfAlone) {
@@ -78,7 +71,7 @@ TEST(InterleavedSessionsAreAsIfAlone) {
     voices.push_back(Voice(2.2, 16000, 90 + 7.0 * static_cast<double>(i)));
     sessions.push_back(std::make_unique<HeldSession>(SoundOnly()));
     PushAll(sessions[i].get(), voices[i], 8000);
-    alone.push_back(Finish(sessions[i].get()));
+    alone.push_back(Finish(*sessions[i]));
     CHECK(avg_session_reset(sessions[i]->session) == AVG_OK);
   }
   const size_t piece = 4410;
@@ -91,7 +84,7 @@ TEST(InterleavedSessionsAreAsIfAlone) {
     }
   }
   bool same = true;
-  for (size_t i = 0; i < kSessions; ++i) same = same && Finish(sessions[i].get()) == alone[i];
+  for (size_t i = 0; i < kSessions; ++i) same = same && Finish(*sessions[i]) == alone[i];
   CHECK(same);
   CHECK(kEmulated || alone.front() != alone.back());  // the quick engine does not hear
 }
@@ -113,8 +106,8 @@ TEST(IntegersAndSeveralChannelsAreTheSameSound) {
   audio.channels = 2;
   audio.samples = stereo.data();
   CHECK(avg_session_push_audio(c.session, &audio) == AVG_OK);
-  const std::string expected = Finish(&a);
-  CHECK(Finish(&b) == expected && Finish(&c) == expected);
+  const std::string expected = Finish(a);
+  CHECK(Finish(b) == expected && Finish(c) == expected);
 }
 
 TEST(EveryRateHasRoomInTheBlock) {
@@ -129,7 +122,7 @@ TEST(EveryRateHasRoomInTheBlock) {
         const avg_audio audio = Sound(voice, k * 1'000'000, rate);
         CHECK(avg_session_push_audio(held.session, &audio) == AVG_OK);
       }
-      CHECK(Finish(&held).find("\"duration_s\":4.0") != std::string::npos);
+      CHECK(Finish(held).find("\"duration_s\":4.0") != std::string::npos);
     }
   }
 }
@@ -146,7 +139,7 @@ TEST(AClipLongerThanItsLimitIsTold) {
   CHECK(second == 20);
   audio.t_us = 3'000'000'000;
   CHECK(avg_session_push_audio(held.session, &audio) == AVG_LIMIT);
-  CHECK(Finish(&held).find("\"duration_s\":20.0") != std::string::npos);
+  CHECK(Finish(held).find("\"duration_s\":20.0") != std::string::npos);
 }
 
 TEST(FramesAndTimesAtTheLimits) {
@@ -167,7 +160,7 @@ TEST(FramesAndTimesAtTheLimits) {
   CHECK(avg_session_push_frame(held.session, &frame) == AVG_OK);
   CHECK(avg_session_warn(held.session, "twelve frames were dropped") == AVG_OK);
   CHECK(avg_session_warn(held.session, std::string(5000, 'x').c_str()) == AVG_LIMIT);
-  const std::string json = Finish(&held);
+  const std::string json = Finish(held);
   CHECK(json.find("\"warnings\":[\"twelve frames were dropped\",\"2 video timestamps did not") != std::string::npos);
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from avguard.models.manifest import check_calibration
 from avguard.report.card import card
 from avguard.report.html import tag
 from avguard.report.summary_page import summary_page
+from avguard.report.words import because
 from avguard.scan.row import Failure, Row
 from avguard.scan.summary import summarise
 from tests import make_demo
@@ -95,6 +97,11 @@ def test_in_chromium(browser: Any, folder: Path, name: str) -> None:
     assert page.locator("script, iframe, link, form, img:not([src^='data:image/png'])").count() == 0
     assert "<img src=x onerror=alert(1)>" in page.inner_text("main")
     assert page.evaluate("getComputedStyle(document.querySelector('section')).borderTopStyle") == "solid"
+    folded = "[...document.querySelectorAll('details p')].map(item => item.checkVisibility())"
+    assert set(page.evaluate(folded)) <= {False}
+    page.emulate_media(media="print")
+    assert set(page.evaluate(folded)) <= {True}
+    assert page.locator("details").count() == (2 if name == "page.html" else 0)
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.close()
 
@@ -155,3 +162,22 @@ def test_text_is_escaped_everywhere() -> None:
     shown = card("# <h>\n\n- `<c>` **<s>**\n\n| <t> |\n|---|\n| <d> |\n\n<script>\n")
     assert "<h>" not in shown
     assert not {"<c>", "<s>", "<t>", "<d>", "<script>"} & set(shown.replace(">", "> ").split())
+
+
+def test_sections_of_a_card_are_folded() -> None:
+    assert card("# t\n\nbefore\n\n## <u>\n\ninside\n") == (
+        "<h3>t</h3><p>before</p><details><summary>&lt;u&gt;</summary><p>inside</p></details>"
+    )
+
+
+def test_warnings_of_a_kind_are_counted_together() -> None:
+    row = Row("a.mp4", 9, "9-1", "00" * 32, "m#1", label="real", warnings=("3 damaged packets were skipped",))
+    other = replace(row, path="b.mp4", warnings=("12 damaged packets were skipped", "truncated: 9 bytes"))
+    assert summarise([row, other]).warnings == {"damaged packets were skipped": 2, "truncated": 1}
+
+
+@pytest.mark.parametrize("label", ["real", "fake"])
+def test_what_a_decision_did_without_is_not_its_reason(label: str) -> None:
+    assert because(("no_video",), "inconclusive") == "there is no picture"
+    assert because(("no_video",), label) == "not all could be judged: there is no picture"
+    assert because((), label) == ""

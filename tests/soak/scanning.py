@@ -60,7 +60,8 @@ def disturb(files: Sequence[Path], out: Path, rows: float, do: Callable[[Popen[s
 
     Returns whether it did before the scan ended by itself.
     """
-    process, done = start(files, out, "--quiet", *options, start_new_session=True), False
+    # A session of its own has members that can be killed, and counted.
+    process, done = start(files, out, "--quiet", *options, start_new_session=options != RAY), False
     while not done and process.poll() is None:
         time.sleep(LOOK_S)
         done = lines(out) >= int(rows) and do(process)
@@ -137,6 +138,8 @@ def run_ray() -> tuple[str, list[str]]:
 
 def on_ray(files: Sequence[Path], folder: Path) -> tuple[str, list[str]]:
     """The same files by two processes and by two Ray actors in turns, then by Ray with an actor killed halfway."""
+    # Ray's workers give way to everything else on the machine (nice 15), and then the ratio would tell of that.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     names = {"2 processes": (), "2 Ray actors": RAY}
     least, idle, rows, faults = dict[str, float](), dict[str, float](), dict[str, Rows](), list[str]()
     for k in range(2):

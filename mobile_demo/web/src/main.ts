@@ -5,6 +5,7 @@ import type { Face } from "./core";
 import { play } from "./element";
 import { type Live, refusal, watch } from "./live";
 import { Port } from "./port";
+import { share } from "./share";
 import { draw, scrub } from "./timeline";
 import { LABELS, type Verdict, coverage, reasons, stretch } from "./words";
 
@@ -21,7 +22,7 @@ const watcher = element<HTMLButtonElement>("watch");
 const playing = element<HTMLButtonElement>("play");
 const pickers = [element<HTMLInputElement>("file"), element<HTMLInputElement>("record")];
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), player);
+const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), element("time"), player);
 let port = new Port(worker);
 let live: Live | null = null;
 let faces: Face[] = [];
@@ -47,8 +48,9 @@ function items(id: string, children: (Node | string)[]): void {
 
 function meter(head: string, score: number | null): void {
   const bar = element<HTMLMeterElement>(`${head}-meter`);
-  bar.value = score ?? 0;
-  bar.nextElementSibling!.textContent = score === null || Number.isNaN(score) ? "–" : `${Math.round(score * 100)} %`;
+  const judged = score !== null && !Number.isNaN(score);
+  bar.value = judged ? score : 0;
+  bar.nextElementSibling!.textContent = judged ? `${Math.round(score * 100)} %` : "–";
 }
 
 function show(progress: Progress): void {
@@ -102,6 +104,7 @@ function jump(segment: Verdict["segments"][number]): Node {
   if (stage.hidden) return new Text(stretch(segment));
   const button = document.createElement("button");
   button.textContent = stretch(segment);
+  button.className = segment.modality;
   button.onclick = () => {
     player.currentTime = segment.start_s;
     stage.scrollIntoView({ block: "nearest" });
@@ -115,7 +118,7 @@ function drawTimeline(verdict: Verdict): void {
   element("timeline").hidden = !drawn;
   const slider = element<HTMLInputElement>("scrub");
   slider.max = String(duration_s);
-  slider.hidden = stage.hidden;
+  slider.hidden = element("time").hidden = stage.hidden;
   follow();
 }
 
@@ -210,12 +213,7 @@ for (const event of ["play", "pause", "ended"]) player.addEventListener(event, s
 for (const picker of pickers) picker.onchange = () => { if (picker.files?.[0]) check(picker.files[0]); picker.value = ""; };
 for (const event of ["timeupdate", "seeked", "loadeddata"]) player.addEventListener(event, () => { drawBox(); follow(); });
 player.addEventListener("error", () => { if (player.src) stage.hidden = true; });
-element("share").onclick = async () => {
-  const file = new File([json], "avguard.json", { type: "application/json" });
-  if (navigator.canShare?.({ files: [file] })) return navigator.share({ files: [file], title: "avguard verdict" }).catch(() => {});
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: file.name });
-  link.click();
-};
+element("share").onclick = async () => say((await share(json)) ?? element("status").textContent ?? "");
 Object.assign(window, { avguardVerdict: () => json, avguardMemory: () => memory });
 worker.postMessage({ base: new URL("./", document.baseURI).href });
 if (import.meta.env.PROD) void navigator.serviceWorker?.register("./sw.js");

@@ -42,13 +42,16 @@ export function draw(chart: Element, timeline: Timeline, stretches: Stretch[], d
   return drawn;
 }
 
-/** Keeps slider, chart and player together; answers what to call when the player's time has moved. */
-export function scrub(slider: HTMLInputElement, chart: Element, player: HTMLVideoElement): () => void {
+/** Keeps slider, chart, the time in words and player together; answers what to call when the player's time has moved. */
+export function scrub(slider: HTMLInputElement, chart: Element, time: Element, player: HTMLVideoElement): () => void {
   const follow = () => {
     slider.value = String(player.currentTime);
     slider.setAttribute("aria-valuetext", `${player.currentTime.toFixed(1)} seconds`);
+    time.textContent = `${player.currentTime.toFixed(1)} of ${Number(slider.max).toFixed(1)} s`;
     const x = (player.currentTime / Number(slider.max)) * WIDTH;
-    chart.querySelector(".now")?.setAttribute("transform", `translate(${x} 0)`);
+    const now = chart.querySelector(".now");
+    now?.setAttribute("transform", `translate(${x} 0)`);
+    now?.toggleAttribute("hidden", slider.hidden); // what the camera saw is not kept: there is nothing to be at
   };
   slider.addEventListener("input", () => {
     player.currentTime = Number(slider.value);

@@ -15,12 +15,12 @@ export interface Verdict {
 export const LABELS = {
   real: ["No sign of manipulation", "This model found none. That is evidence, not proof."],
   fake: ["Likely manipulated", "This says what the picture or sound look like, not who made it or why."],
-  inconclusive: ["Cannot tell", "There was too little to judge, or the signs contradict each other."],
+  inconclusive: ["Cannot tell", "This model does not decide on this clip. That is no answer, not half of one."],
 };
 const REASONS: Record<string, string> = {
   no_face: "No face was seen.", face_too_small: "The face is too small.", face_too_short: "The face was seen too briefly.",
   no_speech: "No speech was heard.", no_video: "There is no picture.", no_audio: "There is no sound.",
-  too_short: "The clip is too short.", uncertain: "The score lies between the two thresholds.",
+  too_short: "The clip is too short.", uncertain: "The signs are neither weak nor strong enough to decide.",
 };
 const NAMES: Record<string, string> = { video: "Picture", audio: "Sound", sync: "Lips and voice", desync: "Lips and voice apart" };
 

@@ -9,6 +9,9 @@ export const READY_MS = 100_000;
 const DEVICES = ["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${MATERIAL}/camera.y4m`, `--use-file-for-fake-audio-capture=${MATERIAL}/microphone.wav`];
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required", ...DEVICES];
 
+/** What went wrong in any page, which must stay empty. */
+export const troubles: string[] = [];
+
 export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
 }
@@ -22,6 +25,7 @@ export async function openPage(browser: Browser, url: string, prepare?: (context
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
   await prepare?.(context);
   const page = await context.newPage();
+  page.on("pageerror", (error) => troubles.push(String(error)));
   await page.goto(url);
   await page.getByText("Ready.").waitFor({ timeout: READY_MS });
   return page;

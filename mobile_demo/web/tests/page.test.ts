@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { MATERIAL, READY_MS, check, openBrowser, openPage, openServer, outcome } from "./browser";
+import { MATERIAL, READY_MS, check, openBrowser, openPage, openServer, outcome, troubles } from "./browser";
 
 interface Golden { label: string; score: Record<string, number> }
 // 1e-3, and both sides are rounded to 1e-4.
@@ -124,3 +124,80 @@ describe("other sources", () => {
     await plain.context().close();
   });
 });
+
+describe("the share button", () => {
+  /** Reaches it by keyboard from the last control before it, and presses it. */
+  async function press(page: Page): Promise<void> {
+    await page.locator("#segments button, #scrub").last().focus();
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("share");
+    await page.keyboard.press("Enter");
+  }
+  /** A page with a verdict, where navigator.share is what a phone's browser has. */
+  async function judged(share: "shared" | "AbortError" | "NotAllowedError" | "none"): Promise<Page> {
+    const prepare = (context: BrowserContext) => context.addInitScript((share) => {
+      const given: object[] = [];
+      Object.assign(window, { given });
+      Object.assign(navigator, {
+        canShare: share === "none" ? undefined : (data?: ShareData) => Boolean(data?.files?.length),
+        share: async ({ files, title }: ShareData) => {
+          if (!navigator.userActivation.isActive) throw new DOMException("no gesture", "NotAllowedError");
+          given.push(...await Promise.all(files!.map(async (file) => ({ title, name: file.name, type: file.type, text: await file.text() }))));
+          if (share !== "shared") throw new DOMException(share, share);
+        },
+      });
+    }, share);
+    const page = await openPage(browser, server.url, prepare);
+    await check(page, SHORTEST);
+    return page;
+  }
+  function equalsPython(text: string): void {
+    const [verdict, wanted] = [JSON.parse(text), GOLDEN[SHORTEST]];
+    expect(verdict.schema).toBe("avguard.verdict/1");
+    expect(verdict.label).toBe(wanted.label);
+    for (const [head, score] of Object.entries(wanted.score)) expect(Math.abs(verdict.score[head] - score), head).toBeLessThanOrEqual(wanted.allowed[head]);
+  }
+  const status = (page: Page) => page.getByRole("status").textContent();
+  const given = (page: Page) => page.evaluate(() => (window as any).given as { name: string; type: string; text: string }[]);
+
+  it("hands the JSON as a file to the phone", async () => {
+    const page = await judged("shared");
+    const before = await status(page);
+    await press(page);
+    await expect.poll(async () => (await given(page)).length).toBe(1);
+    const [file] = await given(page);
+    // What Chrome shares by name and type; it shares no .json.
+    expect([file.name, file.type]).toEqual(["avguard.json.txt", "text/plain"]);
+    equalsPython(file.text);
+    expect(file.text).toBe(await page.evaluate(() => (window as any).avguardVerdict()));
+    expect(await status(page)).toBe(before);
+    await page.context().close();
+  });
+  it("says nothing when the person changes their mind", async () => {
+    const page = await judged("AbortError");
+    const downloads: unknown[] = [];
+    page.on("download", (download) => downloads.push(download));
+    const before = await status(page);
+    for (const times of [1, 2]) {
+      await press(page);
+      await expect.poll(async () => (await given(page)).length).toBe(times);
+    }
+    await page.waitForTimeout(500);
+    expect([await status(page), downloads]).toEqual([before, []]);
+    await page.context().close();
+  });
+  it.each(["none", "NotAllowedError"] as const)("saves the JSON where it cannot be shared: %s", async (share) => {
+    const page = await judged(share);
+    const coming = page.waitForEvent("download");
+    await press(page);
+    const download = await coming;
+    expect(download.suggestedFilename()).toBe("avguard.json");
+    const text = readFileSync((await download.path())!, "utf8");
+    equalsPython(text);
+    expect(text).toBe(await page.evaluate(() => (window as any).avguardVerdict()));
+    expect(await status(page)).toBe("Saved as avguard.json in the downloads.");
+    await page.context().close();
+  });
+});
+
+it("threw nothing in any page", () => expect(troubles).toEqual([]));
