@@ -64,12 +64,17 @@ Status FaceFinder::FitMesh(const Image& image, const MeshRegion& region, MeshPoi
 
 Status FaceFinder::Follow(const Image& image, Track* track) {
   bool found = false;
-  Status status = FitMesh(image, RegionFromPoints(track->points), &track->points, &found);
+  MeshRegion region = Steady(track->region, RegionFromPoints(track->points));
+  Status status = FitMesh(image, region, &track->points, &found);
   for (size_t i = 0; i < box_count_ && !found && status == Status::kOk; ++i) {
     if (Overlap(boxes_[i], track->bounds) < spec::face::track_overlap) continue;
-    status = FitMesh(image, RegionFromBox(boxes_[i]), &track->points, &found);
+    region = RegionFromBox(boxes_[i]);
+    status = FitMesh(image, region, &track->points, &found);
   }
-  if (found) track->bounds = BoundsOf(track->points);
+  if (found) {
+    track->region = region;
+    track->bounds = BoundsOf(track->points);
+  }
   track->lost = found ? 0 : track->lost + 1;
   if (!found) track->smoothed = false;
   return status;
@@ -86,7 +91,8 @@ Status FaceFinder::AddNewTracks(const Image& image) {
     if (status != Status::kOk) return status;
     if (!found) continue;
     // The first region comes from a coarse box: look again where the mesh itself says the face is.
-    const Status again = FitMesh(image, RegionFromPoints(track.points), &track.points, &found);
+    track.region = RegionFromPoints(track.points);
+    const Status again = FitMesh(image, track.region, &track.points, &found);
     if (again != Status::kOk) return again;
     track.bounds = BoundsOf(track.points);
     track.id = next_id_++;

@@ -66,6 +66,7 @@ class FaceFinder {
     int32_t id = 0;
     int lost = 0;
     MeshPoints points{};
+    MeshRegion region;  // where these were found
     FaceBox bounds;
     Similarity similarity;
     bool smoothed = false;

@@ -93,6 +93,21 @@ TEST(CollapsedMeshesGiveFiniteCrops) {
   for (float value : pose) CHECK(value == value);
 }
 
+TEST(TheMeshLooksHalfwayForAStillFaceAndAtOnceForAMovingOne) {
+  const avg::MeshRegion before{100, 80, 60, 3.1f};
+  const avg::MeshRegion still = avg::Steady(before, {100.02f, 80, 60, 3.1f});
+  CHECK(std::abs(still.center_x - 100.01f) < 1e-3f && still.center_y == 80 && still.side == 60);
+  const avg::MeshRegion moved = avg::Steady(before, {112, 80, 60, 3.1f});
+  CHECK(moved.center_x == 112 && moved.side == 60);
+  // The shorter way round.
+  const float turn = 6.2831853f;
+  const avg::MeshRegion turned = avg::Steady(before, {100, 80, 60, 3.101f - turn});
+  CHECK(std::abs(turned.angle_rad - (3.1005f - turn)) < 1e-4f);
+  CHECK(avg::Steady({}, before).center_x == 100);
+  const avg::MeshRegion collapsed = avg::Steady(before, {5, 6, 0, 0});
+  CHECK(collapsed.center_x == 5 && collapsed.side == 0);
+}
+
 TEST(GridShowsEachCellOnce) {
   avg::FrameGrid grid;
   std::vector<avg::FrameGrid::Cell> cells;

@@ -2,7 +2,7 @@
 """Scores when the mesh lies elsewhere by what float sums differ by between platforms.
 
 The next crop is placed by the mesh of the last, so that a nudge could grow. With crops in whole levels one of 1e-4 px
-moved the video score of 07dd07497d37 by 0.007.
+moved the video score of 07dd07497d37 by 0.007, and with a crop that followed at once that of f7066ea5d4d2 by 0.005.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST = 5e-4
 def core(library: Path, nudge_px: float) -> Core:
     """The shipped float programs behind an engine of Python's, with noise on the mesh."""
     bundle = open_bundle(default_path())
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(3)
 
     def network(role: str) -> Network:
         program = _core.Program(bundle.program(role), joint=role.startswith("joint"))
@@ -46,7 +46,7 @@ def core(library: Path, nudge_px: float) -> Core:
     return Core(library, default_path(), engine)
 
 
-@pytest.mark.parametrize("name", ["07dd07497d37", "22e8f28d4e56"])
+@pytest.mark.parametrize("name", ["07dd07497d37", "22e8f28d4e56", "f7066ea5d4d2"])
 def test_a_nudge_of_the_mesh_does_not_grow(sdk: Sdk, shared: Path, name: str) -> None:
     clip = shared / "data" / "clips" / f"{name}.mp4"
     still, *nudged = (json.loads(core(sdk.library, px).check(clip)) for px in (0.0, 1e-5, 1e-4))

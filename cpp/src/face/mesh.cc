@@ -7,6 +7,11 @@
 #include "avg_spec.h"
 
 namespace avg {
+namespace {
+
+constexpr float kPi = 3.14159265f;
+
+}  // namespace
 
 MeshRegion RegionFromBox(const FaceBox& box) {
   const auto& right_eye = box.keypoints[0];
@@ -31,6 +36,15 @@ MeshRegion RegionFromPoints(const MeshPoints& points) {
   const float u = (low_u + high_u) / 2, v = (low_v + high_v) / 2;
   const float side = std::max(high_u - low_u, high_v - low_v);
   return {cosine * u - sine * v, sine * u + cosine * v, side * static_cast<float>(spec::face::mesh_margin), angle};
+}
+
+MeshRegion Steady(const MeshRegion& before, const MeshRegion& now) {
+  constexpr float kStill = 0.5f, kMoving = 0.2f;  // `kMoving`: in sides, from where on nothing is kept of `before`
+  const float x = before.center_x - now.center_x, y = before.center_y - now.center_y, side = before.side - now.side;
+  const float angle = std::remainder(before.angle_rad - now.angle_rad, 2 * kPi);
+  const float moved = std::hypot(x, y) + std::abs(side) + now.side / 2 * std::abs(angle);
+  const float keep = kStill * std::max(0.0f, 1 - moved / (kMoving * now.side));
+  return {now.center_x + keep * x, now.center_y + keep * y, now.side + keep * side, now.angle_rad + keep * angle};
 }
 
 Affine RegionToUpright(const MeshRegion& region) {
