@@ -29,11 +29,11 @@ struct MeshRegion {
 
 MeshRegion RegionFromBox(const FaceBox& box);
 MeshRegion RegionFromPoints(const MeshPoints& points);
-// Maps mesh input pixels to upright pixels.
 // Between where the mesh looked `before` and where its points say it should look `now`: halfway for a face that keeps
 // still, ever less far behind one that moves. Alone, a region that follows the points swings around a small or dim
 // face, for the points follow the region too: in one clip a nudge of 1e-4 px grew to 0.4 px.
 MeshRegion Steady(const MeshRegion& before, const MeshRegion& now);
+// Maps mesh input pixels to upright pixels.
 Affine RegionToUpright(const MeshRegion& region);
 // Axis-aligned bounds of the points, as a box with score 1.
 FaceBox BoundsOf(const MeshPoints& points);
