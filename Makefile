@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help check test lint format test-cpp test-asan-python test-tsan test-arm fuzz coverage train evaluate bundle bundle-twice bench soak sbom web web-demo web-test clean
+.PHONY: help check test lint format test-cpp test-asan-python test-msan test-tsan test-arm fuzz coverage train evaluate bundle bundle-twice bench soak sbom web web-demo web-test clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -38,7 +38,7 @@ help:
 	@echo "make test                linters, C++ tests under sanitizers, then the whole test suite"
 	@echo "make fuzz [FUZZ_SECONDS=60]  the libFuzzer targets of cpp/fuzz, that long each; needs clang"
 	@echo "make coverage            lines of cpp/src that C++ tests and fuzzed inputs reach; needs clang and llvm"
-	@echo "make train | evaluate | bundle | bench | soak | sbom | lint | format | test-cpp | test-asan-python | test-tsan | test-arm | clean"
+	@echo "make train | evaluate | bundle | bench | soak | sbom | lint | format | test-cpp | test-asan-python | test-msan | test-tsan | test-arm | clean"
 
 # ---- environments: each stamp is newer than what it was made from
 $(VENV)/.created:
@@ -75,7 +75,7 @@ check: $(VENV)/.package $(if $(CLIP),,$(DEMO))
 # To work on the sources with quick rebuilds, in an environment of your own:
 #   pip install scikit-build-core pybind11 "cmake>=3.28" ninja && pip install -e . --no-build-isolation
 # Python is then read from here; after a change of cpp/ run the last command again, which compiles what changed.
-test: $(VENV)/.tools $(VENV)/.package lint sbom $(if $(CPP_TESTS),test-cpp) $(if $(CI),test-asan-python test-tsan test-arm fuzz)
+test: $(VENV)/.tools $(VENV)/.package lint sbom $(if $(CPP_TESTS),test-cpp) $(if $(CI),test-asan-python test-msan test-tsan test-arm fuzz)
 	@# What measures seconds runs alone, before the others. pytest says 5 where PYTEST_ARGS names none of it.
 	$(BIN)/pytest -m wall_clock $(PYTEST_ARGS) || test $$? -eq 5
 	$(BIN)/pytest -m "not wall_clock" -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
@@ -122,6 +122,14 @@ test-tsan: $(VENV)/.tools
 	$(CMAKE_CPP) -B build/tsan -DCMAKE_BUILD_TYPE= -DCMAKE_CXX_FLAGS=-O1 -DAVG_TESTS=ON -DAVG_SANITIZE=thread
 	$(BIN)/cmake --build build/tsan
 	$(BIN)/ctest --test-dir build/tsan --output-on-failure
+
+# Decisions on memory that nobody wrote. Without an engine, whose libraries no sanitizer has seen: sessions run on a host's.
+test-msan: $(VENV)/.tools
+	@$(call needs,clang++,$@); set -x; \
+	$(CMAKE_CPP) -B build/msan -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE= \
+	  -DCMAKE_CXX_FLAGS="-O1 -fsanitize-memory-track-origins -fsanitize-ignorelist=$(CURDIR)/cpp/tests/msan.ignore" \
+	  -DAVG_TESTS=ON -DAVG_EXECUTORCH=OFF -DAVG_SANITIZE=memory; \
+	$(BIN)/cmake --build build/msan; $(BIN)/ctest --test-dir build/msan --output-on-failure
 
 # qemu runs what is built here. On 64-bit ARM the stations and the camera, whose verdict is compared with that of
 # avguard.check; on 32-bit ARM, without an engine, the stations and sessions on a host's engine; and what of sound and

@@ -25,9 +25,9 @@ MOST = 0.01
 Pictures = list[NDArray[np.uint8]]
 
 
-@pytest.fixture(scope="module")
-def checker() -> Checker:
-    return Checker(engine="float")
+@pytest.fixture(scope="module", params=["float", "int8"])
+def checker(request: pytest.FixtureRequest) -> Checker:
+    return Checker(engine=request.param)
 
 
 @pytest.fixture(scope="module")

@@ -76,15 +76,17 @@ avg_status PushFrame(avg_session* session, Input* input, int64_t t_us, Loans* lo
   avg_frame frame{};
   frame.struct_size = sizeof frame - (input->Take<uint8_t>() == 7 ? 1 : 0);
   frame.t_us = input->Take<uint8_t>() == 9 ? input->Take<int64_t>() : t_us;
-  frame.format = input->Between(-1, 7);
-  frame.matrix = input->Between(0, 3);
-  frame.rotation_deg = 45 * input->Between(0, 8);
+  // Mostly frames that are accepted, or nothing would happen after the first call.
+  const bool sane = input->Take<uint8_t>() % 4 != 0;
+  frame.format = input->Between(sane ? 0 : -1, sane ? 6 : 7);
+  frame.matrix = input->Between(0, sane ? 2 : 3);
+  frame.rotation_deg = sane ? 90 * input->Between(0, 3) : 45 * input->Between(0, 8);
   frame.mirrored = input->Take<uint8_t>();
-  frame.width = input->Between(0, 130);
-  frame.height = input->Between(0, 130);
+  frame.width = sane ? 96 : input->Between(0, 130);
+  frame.height = sane ? 72 : input->Between(0, 130);
   for (int i = 0; i < 3; ++i) {
-    frame.plane[i] = input->Take<uint8_t>() == 3 ? nullptr : Pixels().data();
-    frame.stride[i] = input->Between(0, 530);
+    frame.plane[i] = !sane && input->Take<uint8_t>() == 3 ? nullptr : Pixels().data();
+    frame.stride[i] = sane ? 4 * frame.width : input->Between(0, 530);
   }
   const bool known = frame.struct_size == sizeof frame;
   if (!known || input->Take<uint8_t>() % 2 == 0) return avg_session_push_frame(session, &frame);
@@ -145,7 +147,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int calls = 0; !input.empty() && calls < 60; ++calls) {
     avg_session* session = held->session;
     avg_status status = AVG_OK;
-    t_us += input.Take<uint8_t>() * int64_t{1000};
+    const auto step_ms = input.Take<uint8_t>();
+    t_us += (step_ms < 128 ? 40 : step_ms) * int64_t{1000};  // often as a camera does
     switch (input.Between(0, 7)) {
       case 0:
       case 1:
