@@ -8,6 +8,8 @@ import { MATRIX, framed } from "./frame";
 export interface Progress { done_s: number; total_s: number; events: Event[]; faces: Face[] }
 
 const HD_HEIGHT_PX = 720;
+// Files of about one size take sessions of one size, so that the next finds room where the last one was.
+const ROOM_BYTES = 4 << 20, ROOM_S = 600;
 
 /** Judges a file; answers the verdict's JSON. Throws an Error whose message is for people. */
 export async function checkClip(core: Core, file: Blob, report: (progress: Progress) => void): Promise<string> {
@@ -18,8 +20,8 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
   const canAudio = audio !== null && (await audio.canDecode());
   if (!canVideo && !canAudio) throw new Error("This browser cannot decode the picture or the sound of this file. Try mp4 (H.264, AAC).");
   const total_s = await input.computeDuration();
-  const bytes = canVideo ? video.codedWidth * video.codedHeight * 4 : 0;
-  core.begin(canVideo, canAudio, Math.min(600, Math.ceil(total_s) + 5), Math.max(bytes, 1 << 20));
+  const bytes = canVideo ? video.codedWidth * video.codedHeight * 4 : 1;
+  core.begin(canVideo, canAudio, ROOM_S, Math.ceil(bytes / ROOM_BYTES) * ROOM_BYTES);
   const frames = canVideo ? new VideoSampleSink(video).samples() : null;
   const sounds = canAudio ? new AudioSampleSink(audio).samples() : null;
   let frame = await frames?.next();
