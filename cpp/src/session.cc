@@ -24,6 +24,10 @@ size_t StepsOf(const SessionOptions& options) {
   return frames / kFramesPerStep + 1;
 }
 
+// Without a limit: about three hours of one face. What is not used costs nothing, and a vector that doubles leaves
+// what it moved from to the heap.
+constexpr size_t kRoomForWindows = 12000;
+
 // Half of a window is enough to be judged, so twice as many faces may be in one.
 size_t WindowsOf(const SessionOptions& options) {
   const auto frames = static_cast<size_t>(options.max_duration_s * kSecondUs / kPeriodUs);
@@ -70,7 +74,10 @@ Session::Session(const Model& model, const Networks& networks, const SessionOpti
       facts_(arena),
       verdict_(arena, limited_ ? StepsOf(options) : 0, limited_ ? options.max_tracks : 0, options.max_warning_bytes) {
   waiting_cells_.reserve(kHeldCells);
-  if (!limited_) return;
+  if (!limited_) {
+    windows_.reserve(kRoomForWindows);
+    return;
+  }
   tracks_.reserve(options.max_tracks);
   facts_.reserve(options.max_tracks);
   windows_.reserve(WindowsOf(options));

@@ -117,7 +117,7 @@ class Session {
   Status ScoreReadyWindows();
   Status ScoreLastWindow();
   Status ScoreWindow(int64_t first);
-  Status RunWindow(int64_t first, const Track* track, bool sound);
+  Status RunWindow(int64_t first, Track* track, bool sound);
   bool PackSound(int64_t first, bool* speech);
   bool PackFaces(const Track& track, int64_t first);
   void CountLips(int64_t from, int64_t until);

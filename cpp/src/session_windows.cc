@@ -152,7 +152,7 @@ bool Session::PackFaces(const Track& track, int64_t first) {
   return true;
 }
 
-Status Session::RunWindow(int64_t first, const Track* track, bool sound) {
+Status Session::RunWindow(int64_t first, Track* track, bool sound) {
   const Status status = joint_->Run();
   if (status != Status::kOk) return Break(status, "the joint model failed to run: reset the session");
   if (!HasRoom(windows_, 1)) return Break(Status::kLimit, "the clip is longer than max_duration_s: reset the session");
@@ -167,9 +167,12 @@ Status Session::RunWindow(int64_t first, const Track* track, bool sound) {
   for (size_t head = 0; head < kHeads; ++head) {
     std::copy(steps + head * kSteps, steps + (head + 1) * kSteps, score.steps[head].begin());
   }
-  if (score.face && sound) {
-    score.similarity =
+  if (track != nullptr && sound) {
+    const auto similarity =
         LagSimilarity(joint_->output(kLipEmbedding), joint_->output(kVoiceEmbedding), spec::embedding_dims);
+    TrackFacts& facts = track->facts;
+    for (size_t i = 0; i < similarity.size(); ++i) facts.similarity_sum[i] += similarity[i];
+    ++facts.spoken_windows;
   }
   avg_event event = NewEvent(AVG_WINDOW_SCORED, score.track);
   event.start_us = first * kPeriodUs;
@@ -188,7 +191,7 @@ Status Session::ScoreWindow(int64_t first) {
   bool speech = false;
   const bool sound = PackSound(first, &speech);
   bool any_face = false;
-  for (const Track& track : tracks_) {
+  for (Track& track : tracks_) {
     if (!PackFaces(track, first)) continue;
     any_face = true;
     const Status status = RunWindow(first, &track, sound && speech);

@@ -101,24 +101,18 @@ void SetLabel(const Evidence& evidence, const Calibration& calibration, Verdict*
   if (blind && verdict->label == Label::kReal) verdict->label = Label::kInconclusive;
 }
 
-void SetOffset(const Selection& windows, const Calibration& calibration, Verdict* verdict) {
-  std::array<double, 2 * kLags + 1> sum{};
-  int64_t count = 0;
-  windows.ForEach([&](const WindowScore& window) {
-    if (!window.face || !window.speech) return;
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += window.similarity[i];
-    ++count;
-  });
-  if (count == 0) return;
-  for (double& value : sum) value /= static_cast<double>(count);
-  std::array<double, 2 * kLags + 1> sorted = sum;
+void SetOffset(const TrackFacts* primary, const Calibration& calibration, Verdict* verdict) {
+  if (primary == nullptr || primary->spoken_windows == 0) return;
+  std::array<double, 2 * kLags + 1> mean = primary->similarity_sum;
+  for (double& value : mean) value /= static_cast<double>(primary->spoken_windows);
+  std::array<double, 2 * kLags + 1> sorted = mean;
   std::sort(sorted.begin(), sorted.end());
-  const auto peak = static_cast<size_t>(std::max_element(sum.begin(), sum.end()) - sum.begin());
-  verdict->offset_contrast = sum[peak] - sorted[kLags];
+  const auto peak = static_cast<size_t>(std::max_element(mean.begin(), mean.end()) - mean.begin());
+  verdict->offset_contrast = mean[peak] - sorted[kLags];
   if (verdict->offset_contrast < calibration.offset_contrast) return;
   double lag = static_cast<double>(peak) - kLags;
-  if (peak > 0 && peak + 1 < sum.size()) {
-    const double left = sum[peak - 1], right = sum[peak + 1], curve = left - 2 * sum[peak] + right;
+  if (peak > 0 && peak + 1 < mean.size()) {
+    const double left = mean[peak - 1], right = mean[peak + 1], curve = left - 2 * mean[peak] + right;
     if (curve < 0) lag += 0.5 * (left - right) / curve;
   }
   verdict->offset_ms = lag * spec::video::period_us / 1000.0;
@@ -217,7 +211,7 @@ Status Decide(const Evidence& evidence, const Calibration& calibration, Verdict*
   const Status status = SetTracks(evidence, primary, calibration, verdict);
   if (status != Status::kOk) return status;
   SetQuality(evidence, primary, verdict);
-  SetOffset(windows, calibration, verdict);
+  SetOffset(primary, calibration, verdict);
   return too_short ? Status::kOk : BuildTimeline(windows, logits, calibration, verdict);
 }
 

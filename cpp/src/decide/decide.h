@@ -18,7 +18,6 @@ struct WindowScore {
   bool face = false, speech = false;  // enough of each to judge
   PerHead<float> logits{};
   PerHead<std::array<float, kSteps>> steps{};
-  std::array<float, 2 * kLags + 1> similarity{};  // mean cosine of lips and voice, by lag of the voice
 
   // Whether there was enough of what this head looks at.
   bool Judged(size_t head) const { return (head == kAudio || face) && (head == kVideo || speech); }
@@ -31,6 +30,8 @@ struct TrackFacts {
   double eye_distance_sum = 0, yaw_sum = 0, sharpness_sum = 0, brightness_sum = 0;
   double motion_in_speech = 0, motion_in_silence = 0;  // summed lip speed
   int64_t speech_frames = 0, silence_frames = 0;
+  int64_t spoken_windows = 0;                          // with enough of face and speech
+  std::array<double, 2 * kLags + 1> similarity_sum{};  // over these, LagSimilarity
 
   double Speaking() const;
 };
