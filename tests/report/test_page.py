@@ -130,13 +130,21 @@ def test_what_the_page_says(folder: Path) -> None:
     assert "alert(2)" not in text
 
 
-def test_without_reliability_the_page_says_so(folder: Path) -> None:
+def test_the_shipped_model_says_how_far_its_scores_can_be_trusted(folder: Path) -> None:
     out = folder / "plain.html"
     assert cli.main(["check", "--quiet", str(folder / NAME), "--report", str(out), "--show-path"]) in (0, 1, 2)
     text = out.read_text(encoding="utf-8")
-    assert "carries no reliability data" in text
+    assert "clips of the project&#x27;s test split" in text
     assert "data:image" not in text
     assert str(folder) in text
+
+
+def test_without_reliability_the_page_says_so(folder: Path) -> None:
+    out = folder / "unknown.html"
+    bundle = edit(copy_bundle(folder / "unknown"), lambda raw: raw["calibration"].pop("reliability"))
+    arguments = ["check", "--quiet", str(folder / NAME), "--model", str(bundle), "--report", str(out)]
+    assert cli.main(arguments) in (0, 1, 2)
+    assert "carries no reliability data" in out.read_text(encoding="utf-8")
 
 
 def test_a_summary_of_a_scan(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
