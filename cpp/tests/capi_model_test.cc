@@ -203,9 +203,10 @@ TEST(OnePrecisionIsEnough) {
 }
 
 TEST(WhatOnlyReportsReadMayStandInAManifest) {
-  Bundle bundle;  // its manifest has "trained_on"
-  Replace(&bundle.bytes["manifest.json"], "\"peak_weight\"",
-          "\"reliability\": {\"clips\": \"c\", \"heads\": {}}, \"peak_weight\"");
+  Bundle bundle;
+  const auto& bytes = bundle.bytes["manifest.json"];
+  const std::string text(bytes.begin(), bytes.end());
+  for (const char* key : {"\"reliability\"", "\"trained_on\""}) CHECK(text.find(key) != std::string::npos);
   avg_model* model = bundle.Open();
   CHECK(model != nullptr);
   avg_model_close(&model);
