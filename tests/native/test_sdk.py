@@ -72,7 +72,8 @@ def test_ten_minutes_without_the_heap(sdk: Sdk, raw: Path) -> None:
 def test_ten_thousand_resets_leave_nothing_behind(sdk: Sdk, raw: Path) -> None:
     facts = numbers(judge(sdk.consumer / "judge_avguard", raw, "resets"))
     assert facts["heap_growth"] == 0
-    assert facts["rss_growth_kb"] < 1024
+    # Where glibc puts the engine's blocks may change once, by 1.6 to 2.3 MB; a kilobyte lost in each would be 10.
+    assert facts["rss_growth_kb"] < 4096
 
 
 def test_memory_that_runs_out_is_a_status_and_leaks_nothing(sdk: Sdk, raw: Path) -> None:
