@@ -117,8 +117,8 @@ def distillation_loss(
 
     ``outputs``, ``taught``: logits_window (N, 4), logits_steps (N, 4, 12), embed_video and embed_audio (N, E, 1, T).
     ``judged``: bool (N, 2), picture and sound that the teacher had; the two sync heads need both. ``heads``: by name,
-    those it is asked about. ``features`` weighs the embeddings. After Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1: with
-    two classes there is no dark knowledge that a higher one would show.
+    those it is asked about. ``features`` weighs the embeddings. After Hinton et al., "Distilling the Knowledge in a
+    Neural Network" (2015), at temperature 1: with two classes there is no dark knowledge that a higher one would show.
     """
     video, audio = judged.unbind(1)
     asked = torch.tensor([name in heads for name in SPEC.heads], device=judged.device)
