@@ -4,6 +4,10 @@
 NHWC becomes NCHW, fp16 constants become fp32, and SAME padding becomes explicit zero padding where it is odd: TFLite
 puts the odd pixel at the bottom and right, which torch's symmetric padding cannot. An operator, option or axis that is
 not handled raises; nothing is guessed. Format: the TFLite schema (tensorflow/lite/schema/schema.fbs).
+
+Maps are widened to a multiple of LANES channels, the new ones zero: XNNPACK has kernels of their own for fewer or odd
+channels, which add in another order on ARM than on x86. So has its convolution for a single output pixel, hence `Flat`.
+With neither, both give the same bits (tests/native/check_arm.py).
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ DTYPES: dict[int, Any] = {
     tflite.TensorType.INT32: np.int32,
 }
 OP_NAMES = {value: key for key, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
+LANES = 8
 OPTIONS: dict[str, Any] = {
     "CONV_2D": tflite.Conv2DOptions,
     "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
@@ -86,6 +91,15 @@ def _read_op(model: tflite.Model, operator: tflite.Operator) -> Op:
     return Op(name, options, inputs, tuple(int(i) for i in operator.OutputsAsNumpy()))
 
 
+def _wide(channels: int) -> int:
+    return -(-channels // LANES) * LANES
+
+
+def _own(x: Tensor, channels: int) -> Tensor:
+    """A map without the channels that only widen it."""
+    return x if x.shape[1] == channels else x[:, :channels]
+
+
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
@@ -108,16 +122,26 @@ class Add(nn.Module):
 
 
 class Reshape(nn.Module):
-    """TFLite RESHAPE of an NHWC map: back to channels-last order first, so that the values keep their order."""
+    """TFLite RESHAPE of an NHWC map: back to channels-last order first, so that the values keep their order.
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    ``channels``: how many of the map's are its own.
+    """
+
+    def __init__(self, shape: tuple[int, ...], channels: int) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.channels = shape, channels
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4:
             raise ValueError("RESHAPE is handled for maps only")
-        return x.permute(0, 2, 3, 1).reshape(self.shape)
+        return _own(x, self.channels).permute(0, 2, 3, 1).reshape(self.shape)
+
+
+class Flat(nn.Module):
+    """A map's values, channels last, as the channels of a single pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).reshape(1, -1, 1, 1)
 
 
 class Concat(nn.Module):
@@ -139,27 +163,49 @@ def _window_padding(graph: Graph, op: Op, kernel: tuple[int, int]) -> tuple[int,
     )
 
 
+def _width(graph: Graph, tensor: int) -> int:
+    """Channels of a map in the port; a picture that comes in stays as it is."""
+    channels = graph.shapes[tensor][3]
+    return channels if tensor in graph.inputs else _wide(channels)
+
+
+def _weight(graph: Graph, op: Op) -> Tensor:
+    """The filter in torch's order, widened on both sides."""
+    weight = graph.tensor(op.inputs[1])
+    if op.name == "DEPTHWISE_CONV_2D":
+        weight, extra_in = weight.permute(3, 0, 1, 2), 0
+    else:
+        weight = weight.permute(0, 3, 1, 2)
+        extra_in = _width(graph, op.inputs[0]) - int(weight.shape[1])
+    return F.pad(weight, (0, 0, 0, 0, 0, extra_in, 0, _wide(int(weight.shape[0])) - int(weight.shape[0])))
+
+
 def _conv(graph: Graph, op: Op) -> nn.Module:
     if op.options.DilationWFactor() != 1 or op.options.DilationHFactor() != 1:
         raise ValueError("dilated convolutions are not handled")
-    weight = graph.tensor(op.inputs[1])
-    depthwise = op.name == "DEPTHWISE_CONV_2D"
-    weight = weight.permute(3, 0, 1, 2) if depthwise else weight.permute(0, 3, 1, 2)
-    channels_in = graph.shapes[op.inputs[0]][3]
+    weight, depthwise = _weight(graph, op), op.name == "DEPTHWISE_CONV_2D"
+    bias = graph.tensor(op.inputs[2])
+    out = int(weight.shape[0])
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
     left, right, top, bottom = _window_padding(graph, op, kernel)
     even = left == right and top == bottom
+    # One output pixel of the whole map is a product with a matrix.
+    whole = not depthwise and kernel == graph.shapes[op.inputs[0]][1:3] != (1, 1) and not any((left, right, top, bottom))
+    if whole:
+        weight = weight.permute(0, 2, 3, 1).reshape(out, -1, 1, 1)
     conv = nn.Conv2d(
-        channels_in,
-        int(weight.shape[0]),
-        kernel,
-        stride=(op.options.StrideH(), op.options.StrideW()),
+        out if depthwise else int(weight.shape[1]),
+        out,
+        (1, 1) if whole else kernel,
+        stride=(1, 1) if whole else (op.options.StrideH(), op.options.StrideW()),
         padding=(top, left) if even else 0,
-        groups=channels_in if depthwise else 1,
+        groups=out if depthwise else 1,
     )
     conv.weight.data = weight.contiguous()
     assert conv.bias is not None
-    conv.bias.data = graph.tensor(op.inputs[2])
+    conv.bias.data = F.pad(bias, (0, out - bias.numel()))
+    if whole:
+        return nn.Sequential(Flat(), conv)
     return conv if even else nn.Sequential(Pad((left, right, top, bottom)), conv)
 
 
@@ -174,8 +220,9 @@ def _prelu(graph: Graph, op: Op) -> nn.Module:
     alpha = graph.tensor(op.inputs[1]).reshape(-1)
     if alpha.numel() != graph.shapes[op.inputs[0]][3]:
         raise ValueError("PRELU is handled with one slope per channel only")
-    prelu = nn.PReLU(alpha.numel())
-    prelu.weight.data = alpha
+    wide = _wide(alpha.numel())
+    prelu = nn.PReLU(wide)
+    prelu.weight.data = F.pad(alpha, (0, wide - alpha.numel()))
     return prelu
 
 
@@ -183,7 +230,10 @@ def _pad(graph: Graph, op: Op) -> nn.Module:
     batch, rows, columns, channels = graph.constants[op.inputs[1]].tolist()
     if batch != [0, 0]:
         raise ValueError("padding of the batch axis is not handled")
-    return Pad((*columns, *rows, *channels))
+    if channels[0]:
+        raise ValueError("padding before the first channel is not handled")
+    after = _width(graph, op.outputs[0]) - _width(graph, op.inputs[0])
+    return Pad((*columns, *rows, 0, after))
 
 
 def _concat(graph: Graph, op: Op) -> nn.Module:
@@ -200,7 +250,7 @@ BUILDERS: dict[str, Callable[[Graph, Op], nn.Module]] = {
     "PAD": _pad,
     "ADD": lambda _graph, _op: Add(),
     "RELU": lambda _graph, _op: nn.ReLU(),
-    "RESHAPE": lambda graph, op: Reshape(graph.shapes[op.outputs[0]]),
+    "RESHAPE": lambda graph, op: Reshape(graph.shapes[op.outputs[0]], graph.shapes[op.inputs[0]][-1]),
     "CONCATENATION": _concat,
 }
 
@@ -213,9 +263,13 @@ class Port(nn.Module):
         self.steps = nn.ModuleList(BUILDERS[op.name](graph, op) for op in graph.ops)
         self.wires = [(tuple(i for i in op.inputs if i not in graph.constants), op.outputs[0]) for op in graph.ops]
         self.inputs, self.outputs, self.shapes = graph.inputs, graph.outputs, shapes
+        self.channels = tuple(graph.shapes[i][-1] if len(graph.shapes[i]) == 4 else None for i in graph.outputs)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         values = {self.inputs[0]: image}
         for step, (sources, target) in zip(self.steps, self.wires, strict=True):
             values[target] = step(*(values[i] for i in sources))
-        return tuple(values[i].reshape(shape) for i, shape in zip(self.outputs, self.shapes, strict=True))
+        return tuple(
+            (values[i] if channels is None else _own(values[i], channels)).reshape(shape)
+            for i, channels, shape in zip(self.outputs, self.channels, self.shapes, strict=True)
+        )

@@ -2,8 +2,8 @@
 #include "faces.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "elementary.h"
 #include "video/warp.h"
 
 namespace avg {
@@ -16,7 +16,7 @@ bool Jumped(const Similarity& before, const Similarity& now, const MeshPoints& p
   double x0, y0, x1, y1;
   before.ToAffine().Apply(points[mesh::kNoseBase][0], points[mesh::kNoseBase][1], &x0, &y0);
   now.ToAffine().Apply(points[mesh::kNoseBase][0], points[mesh::kNoseBase][1], &x1, &y1);
-  return std::hypot(x1 - x0, y1 - y0) > kJumpPx;
+  return Length(x1 - x0, y1 - y0) > kJumpPx;
 }
 
 MeshPoints Between(const MeshPoints& from, const MeshPoints& to, float share) {
@@ -56,7 +56,7 @@ Status FaceFinder::FitMesh(const Image& image, const MeshRegion& region, MeshPoi
   ToFloats(rgb_.data(), static_cast<size_t>(3) * kSide * kSide, 1 / 255.0f, 0.0f, mesh_->input(0));
   const Status status = mesh_->Run();
   if (status != Status::kOk) return status;
-  const float presence = 1 / (1 + std::exp(-mesh_->output(1)[0]));
+  const auto presence = static_cast<float>(1 / (1 + Exp(-mesh_->output(1)[0])));
   *found = presence >= spec::face::mesh_threshold;
   if (*found) *points = MapMesh(mesh_->output(0), to_upright);
   return Status::kOk;

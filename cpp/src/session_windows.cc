@@ -5,6 +5,7 @@
 
 #include "audio/window_audio.h"
 #include "clip/window.h"
+#include "elementary.h"
 #include "floor_div.h"
 #include "programs.h"
 #include "session.h"
@@ -33,7 +34,7 @@ std::array<float, 2> Lips(const FaceFrame& face) {
   const auto gap = [&](int a, int b) {
     const auto& p = points[static_cast<size_t>(a)];
     const auto& q = points[static_cast<size_t>(b)];
-    return std::hypot(p[0] - q[0], p[1] - q[1]);
+    return static_cast<float>(Length(p[0] - q[0], p[1] - q[1]));
   };
   return {gap(mesh::kUpperInnerLip, mesh::kLowerInnerLip),
           gap(spec::motion::lip_points[0], spec::motion::lip_points[6])};

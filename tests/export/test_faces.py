@@ -21,7 +21,7 @@ from executorch.runtime import Method, Program, Runtime, Verification
 from avguard.spec import load_spec
 from export import faces_reference
 from export.faces import SOURCES, Source, read_tflite
-from export.tflite_port import Add, Pad, Reshape
+from export.tflite_port import Add, Flat, Pad, Reshape
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "avguard" / "models" / "default"
@@ -163,7 +163,9 @@ def test_another_wheel_is_refused(tmp_path: Path) -> None:
 def test_ported_operators_keep_tflite_order() -> None:
     maps = torch.arange(2 * 3 * 4, dtype=torch.float32).reshape(1, 2, 3, 4)
     channels_last = maps.permute(0, 2, 3, 1)
-    assert torch.equal(Reshape((1, 24, 1))(maps).flatten(), channels_last.flatten())
+    assert torch.equal(Reshape((1, 24, 1), 2)(maps).flatten(), channels_last.flatten())
+    assert torch.equal(Reshape((1, 12, 1), 1)(maps).flatten(), channels_last[..., 0].flatten())
+    assert torch.equal(Flat()(maps).flatten(), channels_last.flatten())
     padded = Pad((0, 0, 0, 0, 0, 3))(maps)
     assert padded.shape == (1, 5, 3, 4)
     assert torch.equal(Add()(padded[:, :2], maps), 2 * maps)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "audio/fft.h"
 
-#include <cmath>
+#include "elementary.h"
 
 namespace avg {
 namespace {
 
+constexpr double kPi = 3.14159265358979323846;
 constexpr int kLanes = Fft::kLanes;
 constexpr int kComplex = Fft::kSize / 2;
 
@@ -71,10 +72,10 @@ void Split(const float* __restrict zr, const float* __restrict zi, int k, Twiddl
 }  // namespace
 
 Fft::Fft() {
-  const double step = 2.0 * std::acos(-1.0) / kSize;
+  const double step = 2.0 * kPi / kSize;
   for (int k = 0; k < kSize; ++k) {
-    cos_[k] = static_cast<float>(std::cos(step * k));
-    sin_[k] = static_cast<float>(std::sin(step * k));
+    cos_[k] = static_cast<float>(Cos(step * k));
+    sin_[k] = static_cast<float>(Sin(step * k));
   }
 }
 

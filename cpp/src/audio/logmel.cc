@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "audio/samples.h"
+#include "elementary.h"
 #include "floor_div.h"
 
 namespace avg {
@@ -25,10 +26,10 @@ static_assert(audio::fft_size == Fft::kSize);
 static_assert(kBinsPerLinear == 2 && kBinsPerLinear * audio::linear_bands == kBins);
 static_assert(audio::mel_high_hz * audio::fft_size < audio::sample_rate_hz * kBins);
 
-double Mel(double hz) { return 2595.0 * std::log10(1.0 + hz / 700.0); }
+double Mel(double hz) { return 2595.0 * Log10(1.0 + hz / 700.0); }
 
 // Natural logarithm of a normal positive number to 3e-7: x = 2^e m with m in [sqrt(1/2), sqrt(2)),
-// log m = 2 artanh((m - 1) / (m + 1)). Unlike std::log it becomes vector code on every compiler.
+// log m = 2 artanh((m - 1) / (m + 1)). Unlike Log it becomes vector code on every compiler.
 inline float FastLog(float x) {
   int32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
@@ -92,9 +93,9 @@ void LogMel::Design() {
   triangles_.reserve(kMel);
   weights_.reserve(2 * kBins);  // each bin lies in two triangles at most
   double sum = 0.0;
-  for (int n = 0; n < kWindow; ++n) sum += 0.5 - 0.5 * std::cos(2.0 * kPi * n / kWindow);
+  for (int n = 0; n < kWindow; ++n) sum += 0.5 - 0.5 * Cos(2.0 * kPi * n / kWindow);
   for (int n = 0; n < kWindow; ++n) {
-    window_[n] = static_cast<float>((0.5 - 0.5 * std::cos(2.0 * kPi * n / kWindow)) / sum);
+    window_[n] = static_cast<float>((0.5 - 0.5 * Cos(2.0 * kPi * n / kWindow)) / sum);
   }
   const double low = Mel(audio::mel_low_hz);
   const double step = (Mel(audio::mel_high_hz) - low) / (kMel + 1);

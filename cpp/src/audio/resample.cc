@@ -7,6 +7,7 @@
 
 #include "audio/samples.h"
 #include "avg_spec.h"
+#include "elementary.h"
 
 namespace avg {
 namespace {
@@ -33,7 +34,7 @@ double BesselI0(double x) {
 
 double KaiserBeta() { return 0.1102 * (kAttenuationDb - 8.7); }
 
-double Sinc(double x) { return std::abs(x) < 1e-9 ? 1.0 : std::sin(kPi * x) / (kPi * x); }
+double Sinc(double x) { return std::abs(x) < 1e-9 ? 1.0 : Sin(kPi * x) / (kPi * x); }
 
 // Fixed partial sums: the order of additions never depends on where the data lies.
 float Dot(const float* __restrict a, const float* __restrict b, int count) {

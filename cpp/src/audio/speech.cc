@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "avg_spec.h"
+#include "elementary.h"
 
 namespace avg {
 namespace {
@@ -27,12 +29,30 @@ constexpr double kContentOverFloorDb = 4.0;
 constexpr double kContentUnderPeakDb = 55.0;
 constexpr int64_t kEnoughSpeechBlocks = 10;  // fewer are ruled by the click with which a recording begins
 
-double Decibels(double power, double least) { return power > 0.0 ? std::max(10.0 * std::log10(power), least) : least; }
+constexpr double kLn10 = 2.30258509299404568402;
+
+// e^x to 3e-7, x kept within -87 and 88; NaN becomes the least. The other way round from LogMel's logarithm, and like
+// it vector code on every compiler.
+inline float FastExp(float x) {
+  const float bounded = x > -87.0f ? (x < 88.0f ? x : 88.0f) : -87.0f;
+  const int32_t exponent = static_cast<int32_t>(bounded * 1.44269504f + 128.5f) - 128;
+  const auto times = static_cast<float>(exponent);
+  // log 2 in two parts, the first of few bits.
+  const float r = (bounded - times * 0.693359375f) + times * 2.12194440e-4f;
+  const float series =
+      1.0f + r * (1.0f + r * (1.0f / 2 + r * (1.0f / 6 + r * (1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720))))));
+  const int32_t bits = (exponent + 127) * (1 << 23);
+  float power;
+  std::memcpy(&power, &bits, sizeof power);
+  return series * power;
+}
+
+double Decibels(double power, double least) { return power > 0.0 ? std::max(10.0 * Log10(power), least) : least; }
 
 double MelCentreHz(int band) {
-  const double low = std::log10(1.0 + audio::mel_low_hz / 700.0);
-  const double high = std::log10(1.0 + audio::mel_high_hz / 700.0);
-  return 700.0 * (std::pow(10.0, low + (band + 1) * (high - low) / (audio::mel_bands + 1)) - 1.0);
+  const double low = Log10(1.0 + audio::mel_low_hz / 700.0);
+  const double high = Log10(1.0 + audio::mel_high_hz / 700.0);
+  return 700.0 * (Exp((low + (band + 1) * (high - low) / (audio::mel_bands + 1)) * kLn10) - 1.0);
 }
 
 // Mean square of the signal per unit of the sum of its mel powers. By Parseval's theorem, for a
@@ -73,9 +93,7 @@ double LevelMeter::rms_dbfs() const {
 double LevelMeter::peak_dbfs() const { return Decibels(peak_ * peak_, kSilenceDbfs); }
 
 void BandwidthMeter::Push(const float* row, bool speech) {
-  for (int band = 0; band < LogMel::kLinear; ++band) {
-    sum_[band] += std::exp(row[LogMel::kMel + band]);
-  }
+  for (int band = 0; band < LogMel::kLinear; ++band) sum_[band] += FastExp(row[LogMel::kMel + band]);
   block_speech_ = block_speech_ || speech;
   if (++rows_ == kBlock) Close();
 }
@@ -133,10 +151,12 @@ SpeechActivity::SpeechActivity() {
 }
 
 double SpeechActivity::LevelDbfs(const float* row) const {
+  std::array<float, LogMel::kMel> powers;
+  for (int band = 0; band < LogMel::kMel; ++band) powers[band] = FastExp(row[band]);
   double power = 0.0;
   // Less the floor in each band, or silence in 40 bands would sum up to a faint voice.
   for (int band = first_band_; band <= last_band_; ++band) {
-    power += std::max(std::exp(static_cast<double>(row[band])) - audio::log_floor, 0.0);
+    power += std::max(powers[band] - audio::log_floor, 0.0);
   }
   return Decibels(gain_ * power, kSilentDbfs);
 }

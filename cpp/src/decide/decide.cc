@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "decide/timeline.h"
+#include "elementary.h"
 
 namespace avg {
 namespace {
@@ -70,7 +71,7 @@ std::optional<double> OverallLogit(const PerHead<std::optional<double>>& logits,
   double logit = mix.bias;
   const double clean = (video ? 1 - Sigmoid(*logits[kVideo]) : 1.0) * (audio ? 1 - Sigmoid(*logits[kAudio]) : 1.0);
   const double bounded = std::clamp(clean, 1e-9, 1 - 1e-9);
-  logit += mix.either * std::log((1 - bounded) / bounded);
+  logit += mix.either * Log((1 - bounded) / bounded);
   for (size_t head = 0; head < kHeads; ++head) logit += mix.weight[head] * logits[head].value_or(0.0);
   return logit;
 }
@@ -168,7 +169,7 @@ double TrackFacts::Speaking() const {
   return speech + silence <= 0 ? 0 : (speech - silence) / (speech + silence);
 }
 
-double Sigmoid(double logit) { return 1 / (1 + std::exp(-logit)); }
+double Sigmoid(double logit) { return 1 / (1 + Exp(-logit)); }
 
 bool Selection::Has(size_t i) const {
   const WindowScore* windows = evidence.windows;

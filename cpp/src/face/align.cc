@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "face/align.h"
 
-#include <cmath>
+#include <algorithm>
 #include <cstdlib>
 
 #include "avg_spec.h"
+#include "elementary.h"
 #include "levels.h"
 
 namespace avg {
@@ -39,7 +40,7 @@ Point Mean(const std::array<Point, 3>& points) {
 
 double EyeDistance(const MeshPoints& points) {
   const auto anchors = Anchors(points);
-  return std::hypot(anchors[1][0] - anchors[0][0], anchors[1][1] - anchors[0][1]);
+  return Length(anchors[1][0] - anchors[0][0], anchors[1][1] - anchors[0][1]);
 }
 
 }  // namespace
@@ -73,9 +74,9 @@ Similarity Smooth(const Similarity& previous, const Similarity& current) {
 Pose PoseOf(const MeshPoints& points) {
   const auto anchors = Anchors(points);
   const double unit = std::max(EyeDistance(points), 1e-3);
-  const double angle = std::atan2(anchors[1][1] - anchors[0][1], anchors[1][0] - anchors[0][0]);
+  const double angle = Atan2(anchors[1][1] - anchors[0][1], anchors[1][0] - anchors[0][0]);
   const Point center = Mean(anchors);
-  return {static_cast<float>(angle), static_cast<float>(std::log(unit)), static_cast<float>(center[0] / unit),
+  return {static_cast<float>(angle), static_cast<float>(Log(unit)), static_cast<float>(center[0] / unit),
           static_cast<float>(center[1] / unit)};
 }
 

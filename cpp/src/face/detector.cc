@@ -2,9 +2,9 @@
 #include "face/detector.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "avg_spec.h"
+#include "elementary.h"
 
 namespace avg {
 namespace {
@@ -117,7 +117,7 @@ size_t DecodeFaces(const float* regressors, const float* logits, const Affine& t
   size_t left = 0, found = 0;
   for (size_t i = 0; i < kAnchors; ++i) {
     const float logit = std::clamp(logits[i], -kLogitLimit, kLogitLimit);
-    const float score = 1.0f / (1.0f + std::exp(-logit));
+    const float score = static_cast<float>(1 / (1 + Exp(-logit)));
     if (!(score >= spec::face::detector_threshold)) continue;
     Insert(Decode(regressors + i * kRegressorsPerAnchor, anchors[i], score, to_upright), scratch, left++);
   }

@@ -5,11 +5,17 @@
 #include <cmath>
 
 #include "avg_spec.h"
+#include "elementary.h"
 
 namespace avg {
 namespace {
 
 constexpr float kPi = 3.14159265f;
+
+// Of the line from one point to another.
+float Angle(const std::array<float, 2>& from, const std::array<float, 2>& to) {
+  return static_cast<float>(Atan2(to[1] - from[1], to[0] - from[0]));
+}
 
 }  // namespace
 
@@ -18,14 +24,14 @@ MeshRegion RegionFromBox(const FaceBox& box) {
   const auto& left_eye = box.keypoints[1];
   const float side = std::max(box.right - box.left, box.bottom - box.top);
   return {(box.left + box.right) / 2, (box.top + box.bottom) / 2, side * static_cast<float>(spec::face::mesh_margin),
-          std::atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0])};
+          Angle(right_eye, left_eye)};
 }
 
 MeshRegion RegionFromPoints(const MeshPoints& points) {
   const auto& right = points[mesh::kRightEyeOuter];
   const auto& left = points[mesh::kLeftEyeOuter];
-  const float angle = std::atan2(left[1] - right[1], left[0] - right[0]);
-  const float cosine = std::cos(angle), sine = std::sin(angle);
+  const float angle = Angle(right, left);
+  const auto cosine = static_cast<float>(Cos(angle)), sine = static_cast<float>(Sin(angle));
   float low_u = 1e30f, high_u = -1e30f, low_v = 1e30f, high_v = -1e30f;
   for (const auto& point : points) {
     const float u = cosine * point[0] + sine * point[1];
@@ -42,14 +48,14 @@ MeshRegion Steady(const MeshRegion& before, const MeshRegion& now) {
   constexpr float kStill = 0.5f, kMoving = 0.2f;  // `kMoving`: in sides, from where on nothing is kept of `before`
   const float x = before.center_x - now.center_x, y = before.center_y - now.center_y, side = before.side - now.side;
   const float angle = std::remainder(before.angle_rad - now.angle_rad, 2 * kPi);
-  const float moved = std::hypot(x, y) + std::abs(side) + now.side / 2 * std::abs(angle);
+  const float moved = static_cast<float>(Length(x, y)) + std::abs(side) + now.side / 2 * std::abs(angle);
   const float keep = kStill * std::max(0.0f, 1 - moved / (kMoving * now.side));
   return {now.center_x + keep * x, now.center_y + keep * y, now.side + keep * side, now.angle_rad + keep * angle};
 }
 
 Affine RegionToUpright(const MeshRegion& region) {
   const double scale = region.side / spec::face::mesh_px;
-  const double cosine = scale * std::cos(region.angle_rad), sine = scale * std::sin(region.angle_rad);
+  const double cosine = scale * Cos(region.angle_rad), sine = scale * Sin(region.angle_rad);
   const double half = spec::face::mesh_px / 2.0;
   return {cosine, -sine,  region.center_x - cosine * half + sine * half,
           sine,   cosine, region.center_y - sine * half - cosine * half};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "elementary.h"
 #include "video/source.h"
 #include "video/yuv_row.h"
 
@@ -124,8 +125,8 @@ class Warper {
         margin_(taps_.reach / static_cast<double>(kFixedOne) + 2),
         by_rows_(CanSampleYuvRow(source_)),
         whole_(columns),
-        down_(Within(std::hypot(map.b, map.e), 1, 16)),
-        line_(Within(kLineBytes / (source_.channel[0].step * std::hypot(map.a, map.d)), 1, kWidest)) {}
+        down_(Within(Length(map.b, map.e), 1, 16)),
+        line_(Within(kLineBytes / (source_.channel[0].step * Length(map.a, map.d)), 1, kWidest)) {}
 
   int taps_per_axis() const { return taps_.per_axis; }
 
