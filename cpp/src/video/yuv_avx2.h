@@ -108,7 +108,7 @@ class Gatherer {
     const Lanes first = _mm256_shuffle_epi8(step_ == 1 ? at.right_of : _mm256_slli_epi32(at.right_of, 1), every_byte);
     const Lanes bytes = _mm256_add_epi8(first, All(0x03020100));
     for (int k = 0; k < rows; ++k) read[k] = _mm256_shuffle_epi8(Load(low, high, k), bytes);
-    if (at.IsLevel()) return;
+
     const Lanes lower = _mm256_cmpgt_epi32(at.below, All(0));
     for (int k = 0; k < rows; ++k) {
       const Lanes next = k + 1 < rows ? read[k + 1] : _mm256_shuffle_epi8(Load(low, high, rows), bytes);
