@@ -27,7 +27,7 @@ from avguard.train.checkpoint import load_checkpoint
 from avguard.train.graph import deployable, trace
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel
 from avguard.train.quantize import quantized
-from export.arrange import channels_last, in_parts
+from export.arrange import channels_last, for_cache
 from export.compact import compact
 from export.seal import seal
 
@@ -79,7 +79,7 @@ def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:
 def export_float(model: JointModel) -> bytes:
     """The float32 program as bytes; the same model gives the same bytes. Raises ModelError (see ``lower``)."""
     with torch.no_grad():
-        return lower(channels_last(trace(in_parts(deployable(model)))))
+        return lower(channels_last(trace(for_cache(deployable(model)))))
 
 
 def lower_int8(graph: nn.Module) -> bytes:

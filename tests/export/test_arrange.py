@@ -11,7 +11,7 @@ from avguard.train.backbone import Inverted
 from avguard.train.graph import deployable, trace
 from avguard.train.model import JointModel, random_inputs
 from avguard.train.quantize import quantized
-from export.arrange import L1_BYTES, Parts, as_frames, channels_last, in_parts, part_sizes
+from export.arrange import L1_BYTES, Parts, as_frames, channels_last, for_cache, part_sizes
 
 RESHAPE = torch.ops.aten.reshape.default
 
@@ -51,10 +51,10 @@ def test_parts_sum_to_the_block() -> None:
 
 
 @torch.no_grad()
-def test_the_model_in_parts_and_frames_answers_as_before(model: JointModel) -> None:
+def test_the_model_for_cache_and_frames_answers_as_before(model: JointModel) -> None:
     window = random_inputs(1, torch.Generator().manual_seed(2))
     expected = model(*window)
-    cut = in_parts(deployable(model))
+    cut = for_cache(deployable(model))
     assert sum(isinstance(module, Parts) for module in cut.modules()) == 3
     got = channels_last(trace(cut)).module()(*as_frames(window))
     for a, b in zip(got, expected, strict=True):
