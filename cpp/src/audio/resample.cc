@@ -7,6 +7,7 @@
 
 #include "audio/samples.h"
 #include "avg_spec.h"
+#include "avx2.h"
 #include "elementary.h"
 
 namespace avg {
@@ -37,12 +38,23 @@ double KaiserBeta() { return 0.1102 * (kAttenuationDb - 8.7); }
 double Sinc(double x) { return std::abs(x) < 1e-9 ? 1.0 : Sin(kPi * x) / (kPi * x); }
 
 // Fixed partial sums: the order of additions never depends on where the data lies.
-float Dot(const float* __restrict a, const float* __restrict b, int count) {
+AVG_INLINE float SumOfProducts(const float* __restrict a, const float* __restrict b, int count) {
   float sum[kAccumulators] = {};
   for (int i = 0; i < count; i += kAccumulators) {
     for (int k = 0; k < kAccumulators; ++k) sum[k] += a[i + k] * b[i + k];
   }
   return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+#ifdef AVG_AVX2
+AVG_AVX2 float WideDot(const float* a, const float* b, int count) { return SumOfProducts(a, b, count); }
+#endif
+
+float Dot(const float* a, const float* b, int count) {
+#ifdef AVG_AVX2
+  if (HasAvx2()) return WideDot(a, b, count);
+#endif
+  return SumOfProducts(a, b, count);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "avx2.h"
 #include "elementary.h"
 #include "video/source.h"
 #include "video/yuv_row.h"
@@ -111,6 +112,29 @@ Span Narrow(Span span, Predicate holds) {
   return span;
 }
 
+// Where the pixels of `span` lie in the source, from the first pixel's centre.
+AVG_INLINE void PlaceEach(const Affine& map, int32_t row, Span span, int32_t* __restrict x, int32_t* __restrict y) {
+  for (int32_t i = 0; i < span.end - span.begin; ++i) {
+    double at_x, at_y;
+    map.Apply(span.begin + i + 0.5, row + 0.5, &at_x, &at_y);
+    x[i] = static_cast<int32_t>((at_x - 0.5) * kFixedOne);
+    y[i] = static_cast<int32_t>((at_y - 0.5) * kFixedOne);
+  }
+}
+
+#ifdef AVG_AVX2
+AVG_AVX2 void PlaceWide(const Affine& map, int32_t row, Span span, int32_t* x, int32_t* y) {
+  PlaceEach(map, row, span, x, y);
+}
+#endif
+
+void Place(const Affine& map, int32_t row, Span span, int32_t* x, int32_t* y) {
+#ifdef AVG_AVX2
+  if (HasAvx2()) return PlaceWide(map, row, span, x, y);
+#endif
+  PlaceEach(map, row, span, x, y);
+}
+
 class Warper {
  public:
   // Of the output columns [begin, end), at most kWidest, into planes `plane` apart.
@@ -138,12 +162,7 @@ class Warper {
       Edge<per_axis>(column, row, {out + column, plane_});
     for (int32_t column = inside.end; column < whole_.end; ++column)
       Edge<per_axis>(column, row, {out + column, plane_});
-    for (int32_t column = inside.begin; column < inside.end; ++column) {
-      double x, y;
-      map_.Apply(column + 0.5, row + 0.5, &x, &y);
-      x_[column - whole_.begin] = static_cast<int32_t>((x - 0.5) * kFixedOne);
-      y_[column - whole_.begin] = static_cast<int32_t>((y - 0.5) * kFixedOne);
-    }
+    Place(map_, row, inside, x_ + inside.begin - whole_.begin, y_ + inside.begin - whole_.begin);
     Span block = Narrow(inside, [&](int32_t column) { return Inside(column, row, kYuvOverreach); });
     if (!by_rows_ || block.end - block.begin < kYuvBlock) block.end = block.begin;
     const auto x = [&](int32_t column) { return x_[column - whole_.begin]; };

@@ -7,10 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "avx2.h"
 #include "video/source.h"
-
-// Only these functions are compiled for AVX2: the library itself runs on every x86-64.
-#define AVG_AVX2 __attribute__((target("avx2")))
 
 namespace avg {
 
@@ -74,7 +72,6 @@ struct Corner {
     const Lanes apart = _mm256_or_si256(_mm256_cmpgt_epi32(right_of, All(columns)), _mm256_cmpgt_epi32(below, All(1)));
     return _mm256_testz_si256(apart, apart) != 0;
   }
-  AVG_AVX2 bool IsLevel() const { return _mm256_testz_si256(below, below) != 0; }
 };
 
 // Reads the pixels around positions in one channel.
@@ -108,7 +105,6 @@ class Gatherer {
     const Lanes first = _mm256_shuffle_epi8(step_ == 1 ? at.right_of : _mm256_slli_epi32(at.right_of, 1), every_byte);
     const Lanes bytes = _mm256_add_epi8(first, All(0x03020100));
     for (int k = 0; k < rows; ++k) read[k] = _mm256_shuffle_epi8(Load(low, high, k), bytes);
-
     const Lanes lower = _mm256_cmpgt_epi32(at.below, All(0));
     for (int k = 0; k < rows; ++k) {
       const Lanes next = k + 1 < rows ? read[k + 1] : _mm256_shuffle_epi8(Load(low, high, rows), bytes);

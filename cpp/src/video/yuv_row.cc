@@ -149,8 +149,7 @@ bool Addressable(const Channel& channel) { return channel.stride <= INT32_MAX / 
 }  // namespace
 
 bool CanSampleYuvRow(const Source& source) {
-  static const bool supported = __builtin_cpu_supports("avx2") != 0;
-  return supported && source.planar && Addressable(source.channel[0]) && Addressable(source.channel[1]) &&
+  return HasAvx2() && source.planar && Addressable(source.channel[0]) && Addressable(source.channel[1]) &&
          Addressable(source.channel[2]);
 }
 
