@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avguard import _core
 from avguard.errors import UsageError
 from avguard.line import Listener, Progress, feed, open_model, tell
-from avguard.media import Limits, MediaReader, start_media
+from avguard.media import ForkServer, Limits, MediaReader, start_media
 from avguard.verdict import Verdict
 
 Path = str | PathLike[str]
@@ -56,6 +56,7 @@ class Checker:
             require_signature=require_signature,
             trusted_keys=trusted_keys,
         )
+        self._forks = ForkServer()
 
     def check(
         self,
@@ -66,16 +67,24 @@ class Checker:
         events: Listener | None = None,
     ) -> Verdict:
         """Judge one file; see ``avguard.check``. ``events`` gets what ``Stream.poll`` would give, while it runs."""
-        with start_media(path, limits) as reader:
-            return self._judge(reader, progress, events)
+        self._open()
+        try:
+            with start_media(path, limits, self._forks) as reader:
+                return self._judge(reader, progress, events)
+        except KeyboardInterrupt:
+            self._forks.close()  # whoever interrupts wants nothing left running
+            raise
 
     def stream(self, *, video: bool = True, audio: bool = True) -> Stream:
         """A stream to push live frames and sound into; say which of the two will come."""
         return Stream(self._open(), video=video, audio=audio)
 
     def close(self) -> None:
-        """Let go of the model. Sessions that run keep it until they end; calling twice is fine."""
+        """Let go of the model and of the process that decoders come from. Checks that run go on to their end; calling
+        twice is fine.
+        """
         if self._model is not None:
+            self._forks.close()
             self._model = None
             # Without it the process keeps the 50 MB that the model and its sessions gave back.
             _core.return_freed_memory()

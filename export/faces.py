@@ -85,7 +85,8 @@ def lower(port: nn.Module, source: Source) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    example = (torch.zeros(1, 3, source.side_px, source.side_px),)
+    # XNNPACK computes with the channels of a pixel side by side: planes it would turn round in every run.
+    example = (torch.zeros(1, 3, source.side_px, source.side_px).contiguous(memory_format=torch.channels_last),)
     exported = torch.export.export(port, example, strict=False)
     edge = to_edge_transform_and_lower(
         exported, partitioner=[XnnpackPartitioner()], constant_methods=constant_methods(source)

@@ -12,8 +12,8 @@ from executorch.exir.schema import DelegateCall, KernelCall
 
 from avguard.line import cpu_has_int8_dot, pattern_input
 from avguard.train.model import INPUT_SHAPES
-from export.latency import least_ms
-from export.parity import Line, Runner, Window, of_onnx, of_pte
+from export.latency import in_place, least_ms
+from export.parity import Line, Runner, Window, of_onnx
 
 HEAD = "| artefact | bytes | delegated | ms a window | rms off its reference | allowed |"
 ROUNDS = 20
@@ -33,7 +33,7 @@ def delegated(program: bytes) -> str:
 
 def runners(artefacts: Mapping[str, bytes]) -> dict[str, Runner]:
     """The artefacts of the joint model that run here, by name."""
-    found = {name: of_pte(data) for name, data in artefacts.items() if name.endswith(".pte")}
+    found = {name: in_place(data) for name, data in artefacts.items() if name.endswith(".pte")}
     return found | {name: of_onnx(data) for name, data in artefacts.items() if "joint" in name and ".onnx" in name}
 
 

@@ -190,7 +190,8 @@ def _conv(graph: Graph, op: Op) -> nn.Module:
     left, right, top, bottom = _window_padding(graph, op, kernel)
     even = left == right and top == bottom
     # One output pixel of the whole map is a product with a matrix.
-    whole = not depthwise and kernel == graph.shapes[op.inputs[0]][1:3] != (1, 1) and not any((left, right, top, bottom))
+    unpadded = not any((left, right, top, bottom))
+    whole = not depthwise and unpadded and kernel == graph.shapes[op.inputs[0]][1:3] != (1, 1)
     if whole:
         weight = weight.permute(0, 2, 3, 1).reshape(out, -1, 1, 1)
     conv = nn.Conv2d(

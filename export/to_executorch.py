@@ -27,6 +27,7 @@ from avguard.train.checkpoint import load_checkpoint
 from avguard.train.graph import deployable, trace
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel
 from avguard.train.quantize import quantized
+from export.arrange import channels_last, for_cache
 from export.compact import compact
 from export.seal import seal
 
@@ -78,13 +79,13 @@ def lower_methods(programs: dict[str, ExportedProgram]) -> bytes:
 def export_float(model: JointModel) -> bytes:
     """The float32 program as bytes; the same model gives the same bytes. Raises ModelError (see ``lower``)."""
     with torch.no_grad():
-        return lower(trace(deployable(model)))
+        return lower(channels_last(trace(for_cache(deployable(model)))))
 
 
 def lower_int8(graph: nn.Module) -> bytes:
     """The int8 program of a graph from ``quantized``, as bytes. Raises ModelError."""
     with torch.no_grad():
-        return lower(trace(graph))
+        return lower(channels_last(trace(graph)))
 
 
 def export_int8_ptq(model: JointModel, calibration_batches: Iterable[Sequence[Tensor]]) -> bytes:

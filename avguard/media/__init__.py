@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from avguard.media.forkserver import ForkServer as ForkServer
     from avguard.media.items import AudioInfo as AudioInfo
     from avguard.media.items import Frame as Frame
     from avguard.media.items import MediaInfo as MediaInfo
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AudioInfo": "items",
+    "ForkServer": "forkserver",
     "Frame": "items",
     "MediaInfo": "items",
     "Pcm": "items",
@@ -32,7 +34,18 @@ _HOMES = {
     "start_media": "reader",
 }
 
-__all__ = ["AudioInfo", "Frame", "Limits", "MediaInfo", "MediaReader", "Pcm", "VideoInfo", "open_media", "start_media"]
+__all__ = [
+    "AudioInfo",
+    "ForkServer",
+    "Frame",
+    "Limits",
+    "MediaInfo",
+    "MediaReader",
+    "Pcm",
+    "VideoInfo",
+    "open_media",
+    "start_media",
+]
 
 
 def __getattr__(name: str) -> object:

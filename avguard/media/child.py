@@ -119,16 +119,22 @@ class Outlet:
         return data
 
 
+def prepare(media_fd: int) -> bytes:
+    """The first bytes of a file; what reading it needs must be loaded before files can no longer be opened."""
+    head = os.pread(media_fd, HEAD_BYTES, 0)
+    if plain_audio(head):
+        # Some releases of soundfile load NumPy on first use.
+        import numpy  # noqa: F401
+        import soundfile  # noqa: F401
+    return head
+
+
 def main(task: dict[str, Any]) -> None:
     """Decode ``task["media_fd"]``; every way out but a crash is a message."""
     av.logging.set_level(av.logging.PANIC)
     limits = Limits(**task["limits"])
     outlet = Outlet(task["up_fd"], task["down_fd"], task["ring_fd"])
-    head = os.pread(task["media_fd"], HEAD_BYTES, 0)
-    if plain_audio(head):
-        # Must be loaded before files can no longer be opened; some releases of soundfile load NumPy on first use.
-        import numpy  # noqa: F401
-        import soundfile  # noqa: F401
+    head = prepare(task["media_fd"])
     cpu_seconds = limits.wall_seconds + limits.wall_per_media_second * limits.max_duration_s
     try:
         jail.enter(limits.memory_bytes, int(cpu_seconds) + CPU_SLACK_S, task["lifeline_fd"])

@@ -3,75 +3,87 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any, Protocol
 
 from avguard.errors import AvguardError, DecoderCrashError, DecodeTimeoutError
+from avguard.media.forkserver import ForkServer
 from avguard.media.limits import Limits
+from avguard.media.start import boot
 from avguard.media.wire import HEAD, MAX_PAYLOAD_BYTES, take_message
 
-# The child must not run site hooks or read PYTHON* variables, yet find the same packages as its parent.
-BOOT = (
-    "import sys,json,importlib;task=json.loads(sys.argv[1]);sys.path[:]=task['path'];"
-    "importlib.import_module(task['module']).main(task)"
-)
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-# Where a Python build finds its own shared libraries.
-INHERITED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 CHUNK_BYTES = 65536
 KEPT_STDERR_BYTES = 4096
 EXIT_GRACE_S = 1.0
+ASK_AGAIN_S = 0.01
+
+
+class Child(Protocol):
+    """A process that is ours to end. ``pid`` is its own until it was reaped, or ``poll`` told its exit status."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        ...
+
+    def reap(self) -> None:
+        """Wait for its end."""
+        ...
+
+
+class Alone:
+    """A child that was started by itself."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen, self.pid = popen, popen.pid
+
+    def poll(self) -> int | None:
+        """See ``Child``."""
+        return self._popen.poll()
+
+    def reap(self) -> None:
+        """See ``Child``."""
+        self._popen.wait()
 
 
 class DecoderProcess:
-    """A child of its own session with an empty environment and five descriptors."""
+    """A child of its own session with an empty environment and a few descriptors: forked by ``forks``, or by itself."""
 
-    def __init__(self, module: str, media_fd: int, ring_fd: int, limits: Limits) -> None:
+    def __init__(
+        self, module: str, media_fd: int, ring_fd: int, limits: Limits, forks: ForkServer | None = None
+    ) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._errors = bytearray()
         self._waited_s = 0.0
-        self._owner_pid = os.getpid()
+        self._owner_pid, self._killed = os.getpid(), False
         self._up_fd, up_fd = os.pipe()
         down_fd, self._down_fd = os.pipe()
         lifeline_fd, self._lifeline_fd = os.pipe()
-        theirs = {
-            "media_fd": media_fd,
-            "ring_fd": ring_fd,
-            "up_fd": up_fd,
-            "down_fd": down_fd,
-            "lifeline_fd": lifeline_fd,
-        }
-        task = {"module": module, "path": _search_path(), "limits": asdict(limits), **theirs}
+        self._stderr_fd, stderr_fd = os.pipe()
+        theirs = {"up_fd": up_fd, "down_fd": down_fd, "lifeline_fd": lifeline_fd, "stderr_fd": stderr_fd}
+        task = {"module": module, "limits": asdict(limits)}
         try:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BOOT, json.dumps(task)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=tuple(theirs.values()),
-                env=_environment(),
-                start_new_session=True,
-            )
+            self._child = _start(task, {"media_fd": media_fd, "ring_fd": ring_fd, **theirs}, forks)
         except OSError as failure:
             self._close_pipes()
             raise DecoderCrashError(
                 f"the decoder process could not be started: {failure.strerror}. Free some memory or processes, then "
                 "try again."
             ) from None
+        except BaseException:
+            self._close_pipes()
+            raise
         finally:
-            for fd in (up_fd, down_fd, lifeline_fd):
+            for fd in theirs.values():
                 os.close(fd)
-        assert self._popen.stderr is not None
-        self._stderr_fd = self._popen.stderr.fileno()
         self._poll = select.poll()
         self._poll.register(self._up_fd, select.POLLIN)
         self._poll.register(self._stderr_fd, select.POLLIN)
@@ -79,7 +91,7 @@ class DecoderProcess:
     @property
     def pid(self) -> int:
         """The process id of the child."""
-        return self._popen.pid
+        return self._child.pid
 
     def receive(self, media_seconds: float) -> tuple[int, bytes]:
         """The next message, given how much media has been delivered so far.
@@ -110,15 +122,23 @@ class DecoderProcess:
     def kill(self) -> None:
         """End the child and whatever it started, and close every descriptor. May be called again."""
         # A fork of the parent runs the same finalisers, but the child is not its own to end.
-        if self._popen.returncode is None and os.getpid() == self._owner_pid:
+        if not self._killed and os.getpid() == self._owner_pid:
+            self._killed = True
             try:
-                os.killpg(self._popen.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                self._popen.kill()
-            self._popen.wait()
+                # Until it is waited for, its number is no other process's.
+                if self._child.poll() is None:
+                    self._kill()
+            finally:
+                self._close_pipes()
         self._close_pipes()
-        if self._popen.stderr is not None:
-            self._popen.stderr.close()
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            with suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGKILL)
+        self._child.reap()
 
     def _wait(self, seconds: float) -> bool:
         """Take in what the child wrote within ``seconds``; True when it will write no more."""
@@ -135,9 +155,8 @@ class DecoderProcess:
         return not data
 
     def _death(self) -> AvguardError:
-        try:
-            code = self._popen.wait(EXIT_GRACE_S)
-        except subprocess.TimeoutExpired:
+        code = self._exit_status()
+        if code is None:
             return DecoderCrashError("the decoder process stopped talking and was killed. Do not trust this file.")
         if -code == signal.SIGXCPU:
             return DecodeTimeoutError(
@@ -151,6 +170,13 @@ class DecoderProcess:
             f"the decoder process ended {how}{last}: hostile or damaged data made it fail. Do not trust this file; "
             "re-encode it with another tool if you must read it."
         )
+
+    def _exit_status(self) -> int | None:
+        """None when it does not end."""
+        deadline_s = time.monotonic() + EXIT_GRACE_S
+        while (code := self._child.poll()) is None and time.monotonic() < deadline_s:
+            time.sleep(ASK_AGAIN_S)
+        return code
 
     def _last_words(self) -> str:
         with suppress(BlockingIOError):
@@ -167,30 +193,26 @@ class DecoderProcess:
         )
 
     def _close_pipes(self) -> None:
-        for fd in (self._up_fd, self._down_fd, self._lifeline_fd):
+        for fd in (self._up_fd, self._down_fd, self._lifeline_fd, self._stderr_fd):
             if fd >= 0:
                 os.close(fd)
-        self._up_fd = self._down_fd = self._lifeline_fd = -1
+        self._up_fd = self._down_fd = self._lifeline_fd = self._stderr_fd = -1
 
 
-def _environment() -> dict[str, str]:
-    return ENVIRONMENT | {name: os.environ[name] for name in INHERITED if name in os.environ}
+def _start(task: dict[str, Any], fds: dict[str, int], forks: ForkServer | None) -> Child:
+    forked = forks.start(task, fds) if forks else None
+    if forked:
+        return forked
+    kept = {name: fd for name, fd in fds.items() if name != "stderr_fd"}
+    return Alone(boot(task, kept, stderr=fds["stderr_fd"]))
 
 
 def jail_here() -> list[str]:
     """The restrictions of ``jail.enter`` that hold for a decoder process on this system; none when it cannot start."""
-    task = {"module": "avguard.media.jail", "path": _search_path(), "memory_bytes": Limits().memory_bytes}
-    command = [sys.executable, "-I", "-S", "-c", BOOT, json.dumps(task)]
+    task = {"module": "avguard.media.jail", "memory_bytes": Limits().memory_bytes}
     try:
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=30, check=False
-        )
+        with boot(task, stdout=subprocess.PIPE) as process:
+            words, _ = process.communicate(timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return ended.stdout.decode().split() if ended.returncode == 0 else []
-
-
-def _search_path() -> list[str]:
-    root = str(Path(__file__).resolve().parents[2])
-    path = [entry for entry in sys.path if Path(entry).is_absolute()]
-    return path if root in path else [*path, root]
+    return words.decode().split() if process.returncode == 0 else []

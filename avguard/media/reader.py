@@ -15,6 +15,7 @@ from types import TracebackType
 
 from avguard.errors import AvguardError, InputNotFoundError, LimitError, MediaError, UsageError
 from avguard.media import wire
+from avguard.media.forkserver import ForkServer
 from avguard.media.items import Frame, MediaInfo, Pcm
 from avguard.media.limits import Limits
 from avguard.media.process import DecoderProcess
@@ -38,7 +39,9 @@ class MediaReader:
     raises what opening the file can raise.
     """
 
-    def __init__(self, path: str | os.PathLike[str], limits: Limits, child: str = CHILD) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], limits: Limits, child: str = CHILD, forks: ForkServer | None = None
+    ) -> None:
         self._limits = limits
         self._ring: Ring | None = None
         self._held: int | None = None
@@ -50,7 +53,7 @@ class MediaReader:
         media_fd = _open_file(path, limits)
         self._ring_file = io.FileIO(create_file(), "r+b")
         try:
-            self._process = DecoderProcess(child, media_fd, self._ring_file.fileno(), limits)
+            self._process = DecoderProcess(child, media_fd, self._ring_file.fileno(), limits, forks)
             self._kill = weakref.finalize(self, _end, self._process, self._ring_file)
         except BaseException:
             self._ring_file.close()
@@ -204,15 +207,19 @@ def open_media(path: str | os.PathLike[str], limits: Limits | None = None) -> Me
     return reader
 
 
-def start_media(path: str | os.PathLike[str], limits: Limits | None = None) -> MediaReader:
+def start_media(
+    path: str | os.PathLike[str], limits: Limits | None = None, forks: ForkServer | None = None
+) -> MediaReader:
     """``open_media`` that does not wait for the decoder process, for callers that have something to do meanwhile.
+
+    ``forks``: where the process comes from, for callers that read many files.
 
     Raises InputNotFoundError, MediaError for an empty file, LimitError for one that is too large, and UsageError; the
     rest comes with the first use of ``info``.
     """
     if limits is not None and not isinstance(limits, Limits):
         raise UsageError(f"limits is a {type(limits).__name__}: give an avguard.media.Limits or None.")
-    return MediaReader(path, limits or Limits())
+    return MediaReader(path, limits or Limits(), forks=forks)
 
 
 def _open_file(path: str | os.PathLike[str], limits: Limits) -> int:

@@ -16,8 +16,9 @@ from avguard.media.mono import to_mono
 from avguard.media.wire import SOUNDS, FrameHead, PcmHead, garbled, padded_bytes, plane_shapes
 
 MIN_SLOT_BYTES = 1 << 18
-MANY_SLOTS, FEW_SLOTS = 8, 4
-MANY_SLOTS_UP_TO_BYTES = 4 << 20
+# While a window is judged the decoder goes on: some ten pictures, and so many must have room.
+MANY_SLOTS, FEW_SLOTS = 16, 4
+RING_BYTES = 25 << 20
 PAGE_BYTES = 4096
 # FFmpeg pads rows of luma to multiples of this, and chroma to half of it.
 ROW_BYTES = 128
@@ -37,7 +38,7 @@ class Ring:
     def __init__(self, fd: int, info: MediaInfo) -> None:
         size = _slot_bytes(info.video.width, info.video.height) if info.video else 0
         self.slot_bytes = -(-max(size, MIN_SLOT_BYTES) // PAGE_BYTES) * PAGE_BYTES
-        self.slots = MANY_SLOTS if self.slot_bytes <= MANY_SLOTS_UP_TO_BYTES else FEW_SLOTS
+        self.slots = min(MANY_SLOTS, max(FEW_SLOTS, RING_BYTES // self.slot_bytes))
         os.ftruncate(fd, self.slots * self.slot_bytes)
         if hasattr(fcntl, "F_ADD_SEALS"):
             # A child that shrank the file could crash the parent (SIGBUS) when it reads a slot.

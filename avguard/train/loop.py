@@ -72,6 +72,7 @@ class Settings:
     freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
     teachers: str = ""  # checkpoints whose mean the model learns from beside the labels, joined by commas
     teacher_weight: float = 1.0
+    teacher_heads: str = ""  # heads that they teach, joined by commas; all, and the embeddings, where none is named
     start_from: str = ""  # a checkpoint whose weights the run begins with, instead of ImageNet's
 
 
@@ -167,7 +168,8 @@ class Trainer:
             self._restore(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
         self.net = self.team.wrap(self.model)
         paths = [Path(part) for part in settings.teachers.split(",") if part]
-        self.teacher = Teacher(paths, self.device) if paths else None
+        heads = [head for head in settings.teacher_heads.split(",") if head]
+        self.teacher = Teacher(paths, self.device, heads) if paths else None
 
     def _seed(self) -> None:
         """Random numbers of this process's own; the first one has those of a process alone."""

@@ -5,11 +5,16 @@ a teacher says.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from avguard.errors import UsageError
+from avguard.spec import load_spec
+
+SPEC = load_spec()
 
 
 def masked_bce(
@@ -101,23 +106,29 @@ def _both_ways(similarity: Tensor) -> Tensor:
 
 
 def distillation_loss(
-    outputs: tuple[Tensor, ...], taught: tuple[Tensor, ...], judged: Tensor, *, features: float = 0.5
+    outputs: tuple[Tensor, ...],
+    taught: tuple[Tensor, ...],
+    judged: Tensor,
+    *,
+    heads: Collection[str] = SPEC.heads,
+    features: float = 0.5,
 ) -> Tensor:
     """How far a student is from its teacher: logits as probabilities, and the directions of the embeddings; a scalar.
 
     ``outputs``, ``taught``: logits_window (N, 4), logits_steps (N, 4, 12), embed_video and embed_audio (N, E, 1, T).
-    ``judged``: bool (N, 2), picture and sound that the teacher had; the two sync heads need both. ``features`` weighs
-    the embeddings. After Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), at temperature 1: with
-    two classes there is no dark knowledge that a higher one would show.
+    ``judged``: bool (N, 2), picture and sound that the teacher had; the two sync heads need both. ``heads``: by name,
+    those it is asked about. ``features`` weighs the embeddings. After Hinton et al., "Distilling the Knowledge in a
+    Neural Network" (2015), at temperature 1: with two classes there is no dark knowledge that a higher one would show.
     """
     video, audio = judged.unbind(1)
-    heads = torch.stack([video, audio, video & audio, video & audio], 1)
-    nan = torch.tensor(float("nan"), device=heads.device)
-    window = torch.where(heads, taught[0].sigmoid(), nan)
-    steps = torch.where(heads[:, :, None], taught[1].sigmoid(), nan)
+    asked = torch.tensor([name in heads for name in SPEC.heads], device=judged.device)
+    known = torch.stack([video, audio, video & audio, video & audio], 1) & asked
+    nan = torch.tensor(float("nan"), device=known.device)
+    window = torch.where(known, taught[0].sigmoid(), nan)
+    steps = torch.where(known[:, :, None], taught[1].sigmoid(), nan)
     loss = masked_bce(outputs[0], window) + 0.5 * masked_bce(outputs[1], steps)
     for side, own, other in ((video, outputs[2], taught[2]), (audio, outputs[3], taught[3])):
-        if side.any():
+        if features and side.any():
             likeness = functional.cosine_similarity(own[side].float(), other[side].float(), dim=1)
             loss = loss + features * 0.5 * (1 - likeness.mean())
     return loss

@@ -93,10 +93,22 @@ def produce(
     for number in range(10_000):
         if time.monotonic() > deadline:
             return
-        order = np.random.default_rng([seed, number]).permutation(len(training))
-        _write_round(
-            store / "train", f"{seed}-{number:03d}", [training[i] for i in order], cache, training, deadline, seed, most
-        )
+        chosen = rows_of_round(training, seed, number)
+        _write_round(store / "train", f"{seed}-{number:03d}", chosen, cache, training, deadline, seed, most)
+
+
+def rows_of_round(training: list[Row], seed: int, number: int) -> list[Row]:
+    """Every clip, and half as many of the files that are sound alone, others each time; shuffled.
+
+    There are several times as many of these as of clips: all of them in every round would leave little time for faces.
+    """
+    clips = [row for row in training if row.media == "clips"]
+    sounds = [row for row in training if row.media != "clips"]
+    share = min(len(sounds), len(clips) // 2) if clips else len(sounds)
+    order = np.random.default_rng(seed).permutation(len(sounds))
+    picked = [sounds[order[i % len(sounds)]] for i in range(number * share, (number + 1) * share)]
+    both = clips + picked
+    return [both[i] for i in np.random.default_rng([seed, number]).permutation(len(both))]
 
 
 def produce_validation(data: Path, work: Path) -> Path:

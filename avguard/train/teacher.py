@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +19,14 @@ from avguard.train.losses import distillation_loss
 class Teacher(nn.Module):
     """Mean logits of all ``checkpoints``; embeddings of the first, whose space the student shares.
 
-    Raises ModelError.
+    ``heads``: those it teaches, all with the embeddings by default; named ones go without: a student whose lips and
+    voice were aligned anew has a space of its own. Raises ModelError.
     """
 
-    def __init__(self, checkpoints: Sequence[Path], device: str = "cpu") -> None:
+    def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", heads: Collection[str] = ()) -> None:
         super().__init__()
         self.device = device
+        self.taught: dict[str, Any] = {"heads": heads, "features": 0.0} if heads else {}
         self.members = nn.ModuleList(load_checkpoint(path) for path in checkpoints)
         self.to(device, memory_format=torch.channels_last)
         self.requires_grad_(False)
@@ -39,4 +42,4 @@ class Teacher(nn.Module):
         """Distance of a student's ``outputs`` from what the teacher says of the same windows, ``clean``."""
         inputs = [torch.from_numpy(x).to(self.device) for x in clean]
         judged = torch.stack([inputs[i].flatten(1).abs().amax(1) > 0 for i in (0, 4)], 1)
-        return distillation_loss(outputs, self(*inputs), judged)
+        return distillation_loss(outputs, self(*inputs), judged, **self.taught)

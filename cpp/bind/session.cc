@@ -105,8 +105,13 @@ class Program {
         RaiseUsage("input " + std::to_string(i) + " needs " + std::to_string(network_->input_size(i)) +
                    " values, got " + std::to_string(inputs[i].size()));
       }
-      std::copy(inputs[i].data(), inputs[i].data() + inputs[i].size(), network_->input(i));
+      avg::SetInput(network_.get(), i, inputs[i].data());
     }
+    return RunAgain();
+  }
+
+  // A session writes where the network reads: this is what its run costs.
+  std::vector<py::array_t<float>> RunAgain() {
     Status status;
     {
       const py::gil_scoped_release release;
@@ -309,7 +314,8 @@ void bind_session(py::module_& m) {
   py::class_<Program>(m, "Program", "One program on its own.")
       .def(py::init<const py::bytes&, bool>(), py::arg("data"), py::kw_only(), py::arg("joint") = false)
       .def("constant", &Program::Constant, py::arg("name"))
-      .def("run", &Program::Run, py::arg("inputs"), "float32 arrays in -> flat float32 arrays out.");
+      .def("run", &Program::Run, py::arg("inputs"), "float32 arrays in -> flat float32 arrays out.")
+      .def("run_again", &Program::RunAgain, "The same on the inputs of the last run, which are not copied again.");
   py::class_<BoundSession>(m, "Session", "The line for one clip; one thread at a time.")
       .def(py::init<std::shared_ptr<avg::Model>, bool, bool, bool>(), py::arg("model"), py::kw_only(),
            py::arg("expect_video") = true, py::arg("expect_audio") = true, py::arg("extract") = false)

@@ -56,7 +56,7 @@ py::tuple PackPixels(const Bytes& canvases) {
       rows[i] = levels.data() + i * 3 * kPixels;
       avg::FromBytes(data + i * 3 * kPixels, kPixels, levels.data() + i * 3 * kPixels);
     }
-    avg::PackPixels(rows.data(), face_data, mouth_data);
+    avg::PackPixels(rows.data(), {}, face_data, mouth_data);
   }
   return py::make_tuple(face, mouth);
 }

@@ -40,7 +40,7 @@ Status FaceFinder::Detect(const Image& image) {
   constexpr int kSide = spec::face::detector_px;
   const Affine to_upright = DetectorToUpright(image.upright_width(), image.upright_height());
   WarpToRgb(image, to_upright, kSide, kSide, Border::kBlack, rgb_.data());
-  ToFloats(rgb_.data(), static_cast<size_t>(3) * kSide * kSide, 1 / 127.5f, -1.0f, detector_->input(0));
+  PictureToFloats(rgb_.data(), size_t{kSide} * kSide, 1 / 127.5f, -1.0f, detector_->layout(0), detector_->input(0));
   const Status status = detector_->Run();
   if (status != Status::kOk) return status;
   box_count_ = DecodeFaces(detector_->output(0), detector_->output(1), to_upright, candidates_.data(), &boxes_);
@@ -53,7 +53,7 @@ Status FaceFinder::FitMesh(const Image& image, const MeshRegion& region, MeshPoi
   if (!(region.side > 1)) return Status::kOk;
   const Affine to_upright = RegionToUpright(region);
   WarpToRgb(image, to_upright, kSide, kSide, Border::kReplicate, rgb_.data());
-  ToFloats(rgb_.data(), static_cast<size_t>(3) * kSide * kSide, 1 / 255.0f, 0.0f, mesh_->input(0));
+  PictureToFloats(rgb_.data(), size_t{kSide} * kSide, 1 / 255.0f, 0.0f, mesh_->layout(0), mesh_->input(0));
   const Status status = mesh_->Run();
   if (status != Status::kOk) return status;
   const auto presence = static_cast<float>(1 / (1 + Exp(-mesh_->output(1)[0])));

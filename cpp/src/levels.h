@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "layout.h"
+
 namespace avg {
 
 // A colour level, 0 to 255, with 8 more bits. Networks on different platforms place a face some 1e-5 px apart: in whole
@@ -18,6 +20,9 @@ inline int32_t Luma(Level red, Level green, Level blue) { return 77 * red + 150 
 
 // out = level * scale + offset, with levels from 0 to 255.
 void ToFloats(const Level* levels, size_t count, float scale, float offset, float* out);
+// The same for three planes of `pixels`, out in `layout`.
+void PictureToFloats(const Level* planes, size_t pixels, float scale, float offset, const PictureLayout& layout,
+                     float* out);
 // Three planes to interleaved bytes, rounded, and back.
 void ToBytes(const Level* planes, size_t pixels, uint8_t* rgb);
 void FromBytes(const uint8_t* rgb, size_t pixels, Level* planes);

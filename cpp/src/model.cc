@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <vector>
 
 #include "avg_spec.h"
 #include "model/manifest.h"
@@ -123,7 +124,12 @@ Status SelfTest(const EngineProgram& joint, const std::string& role, std::string
   if (!Fits(*network, programs::kJoint)) {
     return Refuse("the joint model's inputs or outputs do not have the sizes of this build's spec", message);
   }
-  for (size_t i = 0; i < network->inputs(); ++i) FillPattern(network->input(i), network->input_size(i), i);
+  std::vector<float> pattern;
+  for (size_t i = 0; i < network->inputs(); ++i) {
+    pattern.resize(network->input_size(i));
+    FillPattern(pattern.data(), pattern.size(), i);
+    SetInput(network.get(), i, pattern.data());
+  }
   if (network->Run() != Status::kOk) {
     *message = "the joint model failed to run its self-test";
     return Status::kEngine;

@@ -148,7 +148,7 @@ bool Session::PackFaces(const Track& track, int64_t first) {
     points[i] = last->canvas_points[0].data();
     poses[i] = last->pose.data();
   }
-  PackPixels(canvases.data(), joint_->input(kFaceInput), joint_->input(kMouthInput));
+  PackPixels(canvases.data(), joint_->layout(kFaceInput), joint_->input(kFaceInput), joint_->input(kMouthInput));
   PackMotion(points.data(), poses.data(), joint_->input(kMotionInput));
   return true;
 }

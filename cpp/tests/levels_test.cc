@@ -16,6 +16,22 @@ TEST(FloatsHaveTheBitsOfTheFormula) {
   }
 }
 
+TEST(PicturesLieAsTheyAreAskedTo) {
+  constexpr size_t kPixels = 150;  // not a multiple of what is done at once
+  std::vector<Level> planes(3 * kPixels);
+  for (size_t i = 0; i < planes.size(); ++i) planes[i] = static_cast<Level>(i * 151);
+  std::vector<float> flat(planes.size()), mixed(planes.size());
+  avg::PictureToFloats(planes.data(), kPixels, 1 / 255.0f, 0.25f, {}, flat.data());
+  avg::PictureToFloats(planes.data(), kPixels, 1 / 255.0f, 0.25f, {true, 3, kPixels}, mixed.data());
+  for (size_t i = 0; i < kPixels; ++i) {
+    for (size_t c = 0; c < 3; ++c) {
+      const float level = static_cast<float>(planes[c * kPixels + i]) / 256;
+      CHECK(flat[c * kPixels + i] == level * (1 / 255.0f) + 0.25f);
+      CHECK(mixed[3 * i + c] == flat[c * kPixels + i]);
+    }
+  }
+}
+
 TEST(BytesAreTheNearestLevels) {
   constexpr size_t kPixels = avg::kMostLevel + 1;
   std::vector<Level> planes(3 * kPixels);

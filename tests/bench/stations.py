@@ -22,6 +22,7 @@ from avguard.line import choose_role, open_model, pattern_input
 from avguard.media import Frame, Pcm, open_media
 from avguard.models import Bundle
 from avguard.spec import load_spec
+from tests.soak.crew import cpu_s
 
 SAMPLES = 25  # pictures that a station is timed on
 
@@ -33,10 +34,10 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def processor_seconds(action: Callable[[], object]) -> float:
-    """Of all threads of this process and of the children that ended meanwhile."""
-    start = os.times()
+    """Of this process, of the children that ended meanwhile, and of a fork server and its children."""
+    start = cpu_s(os.getpid())
     action()
-    return sum(os.times()[:4]) - sum(start[:4])
+    return cpu_s(os.getpid()) - start
 
 
 def thread_seconds(action: Callable[[], object]) -> float:
@@ -173,10 +174,12 @@ def check_table(path: Path, bundle: Bundle, folder: Path, clip_s: int, rounds: i
     """{"clock" or "processor": {name: seconds}}, the first name being decoding alone: the fastest of ``rounds``, taken
     in turns.
     """
-    model = open_model(folder)
+    model, checker = open_model(folder), avguard.Checker(folder)
+    checker.check(path)
     actions: dict[str, Callable[[], object]] = {
         "decoding alone, in this process": lambda: decode(path),
         "avguard.check": lambda: avguard.check(path, model=folder),
+        "Checker.check, not its first": lambda: checker.check(path),
         "  opening the model": lambda: open_model(folder),
         "  decoding in the child": lambda: drain(path),
     }
@@ -189,6 +192,7 @@ def check_table(path: Path, bundle: Bundle, folder: Path, clip_s: int, rounds: i
     table: dict[str, dict[str, float]] = {"clock": {}, "processor": {}}
     for kind, name, value in turns:
         table[kind][name] = min(value, table[kind].get(name, value))
+    checker.close()
     core_s = min(core_seconds(path, model) for _ in range(rounds))
     parts = Stations(path, bundle).measure(clip_s * 1_000_000 // load_spec().video.period_us, rounds)
     parts["rest: copying, tracking, packing, decision"] = core_s - sum(parts.values())

@@ -327,6 +327,10 @@ def test_programs_take_what_they_take() -> None:
         detector.run([np.zeros(7, np.float32)])
     boxes, scores = detector.run([np.zeros((1, 3, 128, 128), np.float32)])
     assert (boxes.size, scores.size) == (896 * 16, 896)
+    noise = np.random.default_rng(0).standard_normal((1, 3, 128, 128), np.float32)
+    first = detector.run([noise])
+    assert not np.array_equal(first[1], scores)
+    assert all(np.array_equal(a, b) for a, b in zip(first, detector.run_again(), strict=True))
 
 
 CUTS = """

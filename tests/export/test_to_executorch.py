@@ -20,6 +20,7 @@ from avguard.spec import load_spec
 from avguard.train.checkpoint import load_checkpoint
 from avguard.train.model import INPUT_SHAPES, OUTPUT_SHAPES, JointModel, random_inputs
 from avguard.train.quantize import quantized
+from export.arrange import as_frames
 from export.to_executorch import (
     FLOAT_NAME,
     INT8_NAME,
@@ -66,7 +67,7 @@ def int8_program(model: JointModel) -> bytes:
 
 def run(program: bytes, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     method = Runtime.get().load_program(program, verification=Verification.Minimal).load_method("forward")
-    return [o.clone() for o in method.execute(list(inputs))]
+    return [o.clone() for o in method.execute(list(as_frames(inputs)))]
 
 
 def constant(program: bytes, name: str) -> str:

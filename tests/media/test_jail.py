@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from avguard.errors import AvguardError, DecoderCrashError, DecodeTimeoutError, UsageError
-from avguard.media import Frame, Limits, open_media
+from avguard.media import ForkServer, Frame, Limits, open_media
 from avguard.media.reader import MediaReader
 from tests.make_media import Film, Sound, write_clip
 
@@ -53,20 +54,36 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def reading(clip: Path, limits: Limits, killer: str, forks: ForkServer | None) -> MediaReader:
+    return MediaReader(clip, limits, f"tests.media.killers.{killer}", forks)
+
+
 def drain(reader: MediaReader) -> None:
     for _ in reader:
         pass
 
 
+@pytest.fixture(params=["alone", "forked"])
+def forks(request: pytest.FixtureRequest) -> Iterator[ForkServer | None]:
+    if request.param == "alone":
+        yield None
+        return
+    server = ForkServer()
+    yield server
+    server.close()
+
+
 @pytest.mark.wall_clock
 @pytest.mark.parametrize("name", KILLERS)
-def test_killers_become_errors(clip: Path, name: str) -> None:
+def test_killers_become_errors(clip: Path, name: str, forks: ForkServer | None) -> None:
     kind, words = KILLERS[name]
+    if forks:
+        drain(MediaReader(clip, Limits(), forks=forks))  # its own pipes are open from here on
     # Machines under load start a process slowly; only the loop has to wait for the whole limit.
     limits = Limits(wall_seconds=2 if name == "loop" else 20, memory_bytes=400 << 20)
     before = descriptors()
     begin = time.monotonic()
-    with pytest.raises(kind, match=words), MediaReader(clip, limits, f"tests.media.killers.{name}") as reader:
+    with pytest.raises(kind, match=words), reading(clip, limits, name, forks) as reader:
         drain(reader)
     assert time.monotonic() - begin < limits.wall_seconds + 1
     assert descriptors() == before

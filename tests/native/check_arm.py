@@ -31,8 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 AARCH64 = ("qemu-aarch64", "-cpu", "cortex-a76", "-L", "/usr/aarch64-linux-gnu")
 CORTEX_M = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none", "-chardev",
             "stdio,id=host", "-semihosting-config", "enable=on,target=native,chardev=host", "-kernel")  # fmt: skip
-# Both sides are rounded to 1e-4, and so are the timelines' steps. All that goes into the joint program has the same bits
-# on both; the program's own last bits differ, by 1e-5 of a logit at most, so that now and then a digit is rounded apart.
+# Both sides are rounded to 1e-4, and so are the timelines' steps. All that goes into the joint program has the same
+# bits on both; the program's own last bits differ, by 1e-5 of a logit at most, so that now and then a digit is rounded
+# apart.
 SCORES = 1e-4
 CUT_S = 3
 MAKE_RAW: Callable[..., None] = runpy.run_path(str(ROOT / "cpp" / "examples" / "camera" / "make_raw.py"))["write"]

@@ -8,11 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.soak.crew import children
+from tests.soak.crew import descendants
 
 BOOT = "import sys; sys.path[:] = eval(sys.argv.pop(1)); from avguard.cli import main; sys.exit(main())"
 
@@ -37,7 +37,7 @@ def outcomes(path: Path) -> dict[str, Any]:
 
 def kill_one_actor(driver: int) -> bool:
     """Kill one of the Ray workers that ``driver`` started; False while there is none."""
-    for pid in _descendants(driver):
+    for pid in descendants(driver):
         try:
             title = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -46,9 +46,3 @@ def kill_one_actor(driver: int) -> bool:
             os.kill(pid, signal.SIGKILL)
             return True
     return False
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in children(pid):
-        yield child
-        yield from _descendants(child)

@@ -16,7 +16,7 @@ import numpy as np
 
 from avguard import Checker
 from tests import make_demo
-from tests.soak.crew import children
+from tests.soak.crew import descendants
 
 FPS, RATE_HZ, PART_S = 25, 48000, 40
 FACE_S = 2.4
@@ -94,7 +94,7 @@ def watch(path: Path) -> tuple[list[float], str]:
 
     def look(_: str, done_s: float, __: float) -> None:
         if done_s >= 60 * (len(sizes) + 1):
-            sizes.append(resident_mb(os.getpid()) + sum(map(resident_mb, children(os.getpid()))))
+            sizes.append(resident_mb(os.getpid()) + sum(map(resident_mb, descendants(os.getpid()))))
 
     with Checker() as checker:
         verdict = checker.check(path, progress=look)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from avguard import Checker
 from tests import make_demo
+from tests.soak.crew import descendants
 from tests.soak.long_run import resident_mb
 
 ROUNDS, WARM = 1000, 100
@@ -17,10 +18,9 @@ MOST_GROWTH_MB = 5.0
 
 
 def state() -> tuple[int, int, int]:
-    """(descriptors, threads, children) of this process."""
+    """(descriptors, threads, processes that it started) of this process."""
     descriptors, threads = (len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("fd", "task"))
-    children = sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children"))
-    return descriptors, threads, children
+    return descriptors, threads, len(descendants(os.getpid()))
 
 
 def rounds(clip: Path, count: int) -> tuple[list[tuple[float, tuple[int, int, int]]], set[str]]:
@@ -39,7 +39,7 @@ def run(count: int = ROUNDS, warm: int = WARM) -> tuple[str, list[str]]:
         found, verdicts = rounds(make_demo.write_demo(Path(folder) / "clip.mp4", CLIP_S), count)
     settled, last = found[warm - 1], found[-1]
     growth = max(mb for mb, _ in found[warm:]) - settled[0]
-    heads = ("rounds", "first", "settled", "last", "growth since", "descriptors, threads, children", "verdicts")
+    heads = ("rounds", "first", "settled", "last", "growth since", "descriptors, threads, processes", "verdicts")
     text = "| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|\n"
     text += f"| {count} | {found[0][0]:.1f} MB | {settled[0]:.1f} MB (round {warm}) | {last[0]:.1f} MB "
     text += f"| {growth:+.1f} MB | {settled[1]} to {last[1]} | {len(verdicts)} |"

@@ -17,7 +17,7 @@ VERDICTS = ("real", "fake", "inconclusive")
 NAMED = ("MediaError", "LimitError", "DecodeTimeoutError", "DecoderCrashError")
 MOST_CPU_S = 5.0
 MOST_MB = 250.0
-KEPT_THE_SAME = ("descriptors", "threads", "children", "temporary")
+KEPT_THE_SAME = ("descriptors", "threads", "processes", "temporary")
 
 
 def cases(one_in: int = 1) -> list[tuple[str, str, int]]:

@@ -197,3 +197,17 @@ def test_a_teacher_without_sound_says_nothing_of_it() -> None:
     assert not steps[:, 1:].any()
     assert video.any()
     assert voice is None
+
+
+def test_a_teacher_of_two_heads_leaves_the_others_and_the_embeddings_alone() -> None:
+    outputs, taught = answers(2, 1), answers(2, 2)
+    judged = torch.ones(2, 2, dtype=torch.bool)
+    distillation_loss(outputs, taught, judged, heads=("video", "audio"), features=0).backward()
+    window, steps, *embeddings = (output.grad for output in outputs)
+    assert window is not None
+    assert steps is not None
+    assert window[:, :2].all()
+    assert steps[:, :2].all()
+    assert not window[:, 2:].any()
+    assert not steps[:, 2:].any()
+    assert embeddings == [None, None]

@@ -19,11 +19,37 @@ float Scaled(float level) {
 
 int32_t LumaOf(const Level* canvas, int i) { return Luma(canvas[i], canvas[kArea + i], canvas[2 * kArea + i]); }
 
-void PackFace(const Level* canvas, const Level* next, float* out) {
-  for (int i = 0; i < 3 * kArea; ++i) out[i] = Scaled(static_cast<float>(canvas[i]) / kLevelOne);
-  constexpr float kUnit = static_cast<float>(spec::video::difference_scale) / kLumaOne;
-  out += 3 * kArea;
-  for (int i = 0; i < kArea; ++i) out[i] = static_cast<float>(LumaOf(next, i) - LumaOf(canvas, i)) * kUnit;
+constexpr float kChangeUnit = static_cast<float>(spec::video::difference_scale) / kLumaOne;
+
+float Colour(Level level) { return Scaled(static_cast<float>(level) / kLevelOne); }
+
+float Change(const Level* canvas, const Level* next, int i) {
+  return static_cast<float>(LumaOf(next, i) - LumaOf(canvas, i)) * kChangeUnit;
+}
+
+// Pixels [begin, begin + count) of the four planes, each at `out + channel * step`.
+void PackColumns(const Level* canvas, const Level* next, int begin, int count, int step, float* out) {
+  for (int channel = 0; channel < 3; ++channel) {
+    const Level* plane = canvas + channel * kArea + begin;
+    for (int i = 0; i < count; ++i) out[channel * step + i] = Colour(plane[i]);
+  }
+  for (int i = 0; i < count; ++i) out[3 * step + i] = Change(canvas, next, begin + i);
+}
+
+void PackFace(const Level* canvas, const Level* next, const PictureLayout& layout, float* out) {
+  if (!layout.interleaved) return PackColumns(canvas, next, 0, kArea, kArea, out);
+  // A row at a time: mixed with the conversion, compilers do not vectorise the interleaving.
+  float row[4][kSide];
+  for (int begin = 0; begin < kArea; begin += kSide) {
+    PackColumns(canvas, next, begin, kSide, kSide, row[0]);
+    for (int i = 0; i < kSide; ++i) {
+      out[4 * i] = row[0][i];
+      out[4 * i + 1] = row[1][i];
+      out[4 * i + 2] = row[2][i];
+      out[4 * i + 3] = row[3][i];
+    }
+    out += 4 * kSide;
+  }
 }
 
 void PackMouth(const Level* canvas, float* out) {
@@ -54,11 +80,11 @@ void RawMotion(const float* points, const float* pose, float* out) {
 
 }  // namespace
 
-void PackPixels(const Level* const* canvases, float* face, float* mouth) {
+void PackPixels(const Level* const* canvases, const PictureLayout& layout, float* face, float* mouth) {
   constexpr int kMouthArea = spec::video::mouth_px * spec::video::mouth_px;
   for (int frame = 0; frame < kFrames; ++frame) {
     if (frame % spec::video::face_every == 0) {
-      PackFace(canvases[frame], canvases[frame + 1], face);
+      PackFace(canvases[frame], canvases[frame + 1], layout, face);
       face += 4 * kArea;
     }
     PackMouth(canvases[frame], mouth + static_cast<ptrdiff_t>(frame) * kMouthArea);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "avguard.h"
+#include "layout.h"
 #include "memory.h"
 #include "status.h"
 
@@ -42,13 +43,18 @@ class Network {
   // Number of float32 values of an input or output.
   virtual size_t input_size(size_t i) const = 0;
   virtual size_t output_size(size_t i) const = 0;
+  // How the pictures of input i lie; its interface has them in planes.
+  virtual PictureLayout layout(size_t) const { return {}; }
   // Where the caller writes input i before Run, and reads output i after it. Valid as long as the network.
   virtual float* input(size_t i) = 0;
   virtual const float* output(size_t i) const = 0;
   virtual Status Run() = 0;
 };
 
-// Whether a network's numbers of values are those of `interface`.
+// Writes `values`, dense in the shape of the interface, to input i in its layout.
+void SetInput(Network* network, size_t i, const float* values);
+
+// Whether a network's numbers of values are those of `interface`, and at most its first input is interleaved.
 bool Fits(const Network& network, const Interface& interface);
 
 // Verified bytes of a model file, immutable and shared by threads.

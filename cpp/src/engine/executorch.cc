@@ -91,6 +91,7 @@ class ExecutorchNetwork final : public Network {
   size_t outputs() const override { return method_->outputs_size(); }
   size_t input_size(size_t i) const override { return inputs_[i].size; }
   size_t output_size(size_t i) const override { return static_cast<size_t>(Output(i).numel()); }
+  PictureLayout layout(size_t i) const override { return inputs_[i].layout; }
   float* input(size_t i) override { return inputs_[i].data; }
   const float* output(size_t i) const override { return Output(i).const_data_ptr<float>(); }
 
@@ -121,7 +122,9 @@ class ExecutorchNetwork final : public Network {
     in_place_ = KeepsInputs(*meta);
     for (size_t i = 0; i < count; ++i) {
       const auto info = meta->input_tensor_meta(i);
-      if (!info.ok() || !AddInput(*info, i)) return Refuse("an input is not a float32 tensor", error);
+      if (!info.ok() || !AddInput(*info, i)) {
+        return Refuse("an input is not a float32 tensor, dense or with its channels last", error);
+      }
     }
     if (in_place_ && !SetInputs()) return Refuse("an input cannot be set", error);
     for (size_t i = 0; i < meta->num_outputs(); ++i) {
@@ -193,10 +196,21 @@ class ExecutorchNetwork final : public Network {
     return true;
   }
 
+  static bool ReadLayout(const et::TensorInfo& info, PictureLayout* layout) {
+    constexpr uint8_t kChannelsLast[] = {0, 2, 3, 1};
+    const auto order = info.dim_order();
+    if (std::is_sorted(order.begin(), order.end())) return true;
+    if (order.size() != 4 || !std::equal(order.begin(), order.end(), kChannelsLast)) return false;
+    const auto size = [&](size_t axis) { return static_cast<size_t>(info.sizes()[axis]); };
+    *layout = {true, size(1), size(2) * size(3)};
+    return info.nbytes() > 0;
+  }
+
   bool AddInput(const et::TensorInfo& info, size_t i) {
-    if (info.scalar_type() != et::etensor::ScalarType::Float) return false;
+    PictureLayout layout;
+    if (info.scalar_type() != et::etensor::ScalarType::Float || !ReadLayout(info, &layout)) return false;
     const size_t count = info.nbytes() / sizeof(float);
-    inputs_.push_back({in_place_ ? PlannedInput(i) : OwnInput(count), count});
+    inputs_.push_back({in_place_ ? PlannedInput(i) : OwnInput(count), count, layout});
     using Sizes = executorch::aten::SizesType;
     using Order = executorch::aten::DimOrderType;
     const size_t rank = info.sizes().size();
@@ -218,6 +232,7 @@ class ExecutorchNetwork final : public Network {
   struct Values {
     float* data;
     size_t size;
+    PictureLayout layout;
   };
 
   bool in_place_ = false;  // inputs lie where the program has room for them

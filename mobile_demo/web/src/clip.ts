@@ -4,6 +4,7 @@ import { ALL_FORMATS, AudioSampleSink, BlobSource, Input, VideoSampleSink, type 
 
 import type { Core, Event, Face } from "./core";
 import { MATRIX, framed } from "./frame";
+import { STOPPED } from "./words";
 
 export interface Progress { done_s: number; total_s: number; events: Event[]; faces: Face[] }
 
@@ -11,9 +12,21 @@ const HD_HEIGHT_PX = 720;
 // Files of about one size take sessions of one size, so that the next finds room where the last one was.
 const ROOM_BYTES = 4 << 20, ROOM_S = 600;
 
-/** Judges a file; answers the verdict's JSON. Throws an Error whose message is for people. */
-export async function checkClip(core: Core, file: Blob, report: (progress: Progress) => void): Promise<string> {
+/** Judges a file, unless `stopped` says so; answers the verdict's JSON. Throws an Error whose message is for people. */
+export async function checkClip(
+  core: Core, file: Blob, report: (progress: Progress) => void, stopped: () => boolean,
+): Promise<string> {
   const input = new Input({ formats: ALL_FORMATS, source: new BlobSource(file) });
+  try {
+    return await checkInput(core, input, report, stopped);
+  } finally {
+    input.dispose();
+  }
+}
+
+async function checkInput(
+  core: Core, input: Input, report: (progress: Progress) => void, stopped: () => boolean,
+): Promise<string> {
   if (!(await input.canRead())) throw new Error("This is not a video or sound file that this browser can read.");
   const [video, audio] = [await input.getPrimaryVideoTrack(), await input.getPrimaryAudioTrack()];
   const canVideo = video !== null && (await video.canDecode());
@@ -31,6 +44,10 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
   const faces: Face[] = [];
   let told = 0;
   while ((frame && !frame.done) || (sound && !sound.done)) {
+    if (stopped()) {
+      for (const left of [frame, sound]) if (left && !left.done) left.value.close();
+      throw new Error(STOPPED);
+    }
     const takeFrame = frame && !frame.done && (!sound || sound.done || frame.value.timestamp <= sound.value.timestamp);
     const t_s: number = takeFrame ? frame!.value!.timestamp : sound!.value!.timestamp;
     if (takeFrame) {
@@ -50,7 +67,6 @@ export async function checkClip(core: Core, file: Blob, report: (progress: Progr
   }
   const json = core.finish();
   report({ done_s: total_s, total_s, events: core.poll(), faces: faces.splice(0) });
-  input.dispose();
   return json;
 }
 

@@ -7,7 +7,7 @@ import { type Live, refusal, watch } from "./live";
 import { Port } from "./port";
 import { share } from "./share";
 import { draw, scrub } from "./timeline";
-import { LABELS, type Verdict, coverage, reasons, stretch } from "./words";
+import { LABELS, STOPPED, type Verdict, coverage, reasons, stretch } from "./words";
 
 type Said = { ready?: true; progress?: Progress; verdict?: string; memory?: object; error?: string; took?: true };
 
@@ -20,9 +20,11 @@ const player = element<HTMLVideoElement>("video");
 const stage = player.parentElement!;
 const watcher = element<HTMLButtonElement>("watch");
 const playing = element<HTMLButtonElement>("play");
+const stopper = element<HTMLButtonElement>("stop");
 const pickers = [element<HTMLInputElement>("file"), element<HTMLInputElement>("record")];
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 const follow = scrub(element<HTMLInputElement>("scrub"), element("chart"), element("time"), player);
+const decodes = typeof VideoDecoder !== "undefined"; // in the worker; without, the page plays the clip to it
 let port = new Port(worker);
 let live: Live | null = null;
 let faces: Face[] = [];
@@ -129,7 +131,7 @@ worker.onmessage = ({ data }: MessageEvent<Said>) => {
     port.close();
     closeCamera();
   }
-  element("progress").hidden = true;
+  element("progress").hidden = stopper.hidden = true;
   enable(true);
   memory = data.memory ?? memory;
   if (data.error) say(data.error);
@@ -150,16 +152,17 @@ function begin(what: string): void {
 
 function check(file: File): void {
   begin("Looking and listening…");
-  element("progress").hidden = false;
+  element("progress").hidden = stopper.hidden = false;
   URL.revokeObjectURL(player.src);
   player.muted = false;
   player.src = URL.createObjectURL(file);
-  if (typeof VideoDecoder !== "undefined") worker.postMessage({ file });
-  else play(file, port).catch((failure) => port.closed || fail(failure));
+  const mine = port;
+  if (decodes) worker.postMessage({ file });
+  else play(file, mine).catch((failure) => mine.closed || fail(failure));
 }
 
 function fail(failure: unknown): void {
-  stage.hidden = element("meters").hidden = element("progress").hidden = true;
+  stage.hidden = element("meters").hidden = element("progress").hidden = stopper.hidden = true;
   enable(true);
   say(failure instanceof Error ? failure.message : String(failure));
 }
@@ -196,6 +199,13 @@ watcher.onclick = () => {
   closeCamera();
   stage.hidden = true;
   watcher.disabled = true;
+};
+stopper.onclick = () => {
+  stopper.hidden = true;
+  worker.postMessage({ stop: true });
+  if (decodes) return; // the worker says when it has stopped
+  port.close();
+  fail(new Error(STOPPED));
 };
 function toggle(): void {
   if (live || playing.hidden) return;

@@ -12,6 +12,7 @@ export interface Verdict {
   warnings: string[];
 }
 
+export const STOPPED = "Stopped. Nothing was decided.";
 export const LABELS = {
   real: ["No sign of manipulation", "This model found none. That is evidence, not proof."],
   fake: ["Likely manipulated", "This says what the picture or sound look like, not who made it or why."],

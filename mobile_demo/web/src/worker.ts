@@ -22,6 +22,7 @@ async function open(base: string): Promise<Core> {
 
 let opened: Promise<Core> | undefined;
 let feed: Feed | undefined;
+let stopped = false;
 let fedBefore: Promise<unknown> = Promise.resolve();
 
 /** Does it, and tells the page what came of it. */
@@ -50,10 +51,23 @@ async function take(fed: Fed): Promise<object> {
   }
 }
 
-onmessage = (message: MessageEvent<{ base?: string; file?: Blob; fed?: Fed }>) => {
+async function checkFile(file: Blob): Promise<object> {
+  stopped = false;
+  const core = await opened!;
+  return judged(core, await checkClip(core, file, report, () => stopped));
+}
+
+/** Ends a file's check; of what the page feeds, the rest is passed over. */
+function stop(): void {
+  stopped = true;
+  feed = undefined;
+}
+
+onmessage = (message: MessageEvent<{ base?: string; file?: Blob; fed?: Fed; stop?: true }>) => {
   const { base, file, fed } = message.data;
   if (base !== undefined) void answer(async () => ({ ready: !!(await (opened = open(base))) }));
-  else if (file) void answer(async () => judged(await opened!, await checkClip(await opened!, file, report)));
+  else if (file) void answer(() => checkFile(file));
+  else if (message.data.stop) stop();
   // Copying a frame takes turns: one thing after the other.
   else if (fed) fedBefore = fedBefore.then(() => answer(() => take(fed)));
 };
