@@ -150,13 +150,18 @@ def run_original(model: bytes, image: FloatArray) -> list[FloatArray]:
     return [np.array(interpreter.get_tensor(detail["index"])) for detail in interpreter.get_output_details()]
 
 
+def as_input(image: FloatArray) -> torch.Tensor:
+    """(1,3,H,W) with the channels of a pixel side by side, as the programs take it."""
+    return torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
+
+
 def _method(program: bytes) -> Method:
     return Runtime.get().load_program(program, verification=Verification.Minimal).load_method("forward")
 
 
 def run_program(program: bytes, image: FloatArray) -> list[FloatArray]:
     """Outputs of a .pte for (1,3,H,W)."""
-    return [output.numpy().copy() for output in _method(program).execute([torch.from_numpy(image)])]
+    return [output.numpy().copy() for output in _method(program).execute([as_input(image)])]
 
 
 def latency_us(program: bytes, side_px: int, runs: int = 50) -> int:
@@ -164,7 +169,7 @@ def latency_us(program: bytes, side_px: int, runs: int = 50) -> int:
     from executorch.extension.pybindings._C import _unsafe_reset_threadpool
 
     _unsafe_reset_threadpool(1)
-    method, image = _method(program), [torch.zeros(1, 3, side_px, side_px)]
+    method, image = _method(program), [as_input(np.zeros((1, 3, side_px, side_px), np.float32))]
     method.execute(image)
     times_ns = []
     for _ in range(runs):

@@ -47,7 +47,7 @@ def forward(name: str) -> Method:
 
 
 def run(name: str, picture: npt.NDArray[np.uint8], low: float) -> list[npt.NDArray[np.float32]]:
-    image = torch.from_numpy(faces_reference.planes(picture, low))
+    image = faces_reference.as_input(faces_reference.planes(picture, low))
     return [output.numpy().copy() for output in forward(name).execute([image])]
 
 
