@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -93,7 +94,9 @@ def network_seconds(bundle: Bundle, checkpoint: Path | None, rounds: int) -> dic
 
 def _in_turns(runners: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in runners}
+    shuffle = random.Random(0).sample
     for _ in range(rounds):
-        for name, run in runners.items():
-            times[name].append(seconds(run))
+        # In a fixed order the same one would always find the caches that PyTorch leaves.
+        for name in shuffle(list(runners), len(runners)):
+            times[name].append(seconds(runners[name]))
     return times
