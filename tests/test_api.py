@@ -22,6 +22,7 @@ from avguard.errors import CancelledError, InputNotFoundError, LimitError, Media
 from avguard.media import Frame, open_media
 from tests import make_demo
 from tests.make_media import Film, Sound, patch_box, write_clip
+from tests.soak.crew import descendants
 
 REASONS = {"no_video", "no_audio", "no_face", "face_too_small", "face_too_short", "no_speech", "too_short", "uncertain"}
 
@@ -70,18 +71,10 @@ def voice_16khz(seconds: float) -> np.ndarray:
     return make_demo.voice(seconds)[::3]
 
 
-def children() -> set[int]:
-    """Processes whose parent is this one."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == os.getpid():
-                found.add(int(entry.name))
-    return found
+def running(checker: Checker | None = None) -> set[int]:
+    """Processes that this one started, and those that they did, but for the fork server of ``checker``."""
+    server = checker and checker._forks._popen
+    return set(descendants(os.getpid())) - ({server.pid} if server else set())
 
 
 # ---- what cannot be read
@@ -339,7 +332,7 @@ def test_progress_is_told(checker: Checker, clip: Path) -> None:
 
 @pytest.mark.wall_clock
 def test_cancelling_is_quick_and_clean(checker: Checker, clip: Path) -> None:
-    before = children()
+    before = running(checker)
     told_s: list[float] = []
 
     def stop(phase: str, done_s: float, total_s: float) -> bool:
@@ -350,19 +343,19 @@ def test_cancelling_is_quick_and_clean(checker: Checker, clip: Path) -> None:
         checker.check(clip, progress=stop)
     assert time.monotonic() - told_s[-1] < 0.5
     assert max(np.diff(told_s), default=0) < 0.5
-    assert children() == before
+    assert running(checker) == before
     assert checker.check(clip).score.overall is not None
 
 
 def test_errors_of_progress_come_through(checker: Checker, clip: Path) -> None:
-    before = children()
+    before = running(checker)
 
     def fail(phase: str, done_s: float, total_s: float) -> bool:
         raise KeyError(phase)
 
     with pytest.raises(KeyError):
         checker.check(clip, progress=fail)
-    assert children() == before
+    assert running(checker) == before
 
 
 # ---- lifetime and threads
@@ -390,12 +383,12 @@ def test_a_closed_checker(clip: Path) -> None:
 
 
 def test_a_closed_checker_leaves_no_child(clip: Path) -> None:
-    before = children()
+    before = running()
     checker = Checker()
     checker.close()
     with pytest.raises(UsageError, match="closed"):
         checker.check(clip)
-    assert children() == before
+    assert running() == before
 
 
 def test_wrong_models(tmp_path: Path, clip: Path) -> None:
