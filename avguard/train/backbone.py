@@ -90,6 +90,11 @@ class Trunk(nn.Module):
             part.eval()
         return self
 
+    def first(self, x: Tensor) -> Tensor:
+        """The first of what ``forward`` gives, alone."""
+        out: Tensor = self.style(self.stages[0](self.stem(x)))
+        return out
+
     def forward(self, x: Tensor) -> list[Tensor]:
         y, out = self.stem(x), []
         for number, stage in enumerate(self.stages):

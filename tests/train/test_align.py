@@ -11,47 +11,37 @@ import pytest
 import torch
 
 from avguard.errors import UsageError
-from avguard.train.align import FARTHEST, PARTS, align, embeddings, found, lag_curves
-from avguard.train.dataset import Sampler
+from avguard.train.align import FARTHEST, PARTS, align, embeddings, found, lag_curves, open_pools
+from avguard.train.checkpoint import load_checkpoint
 from avguard.train.loop import Settings
 from avguard.train.model import JointModel, random_inputs
-from avguard.train.store import Pool, encode_audio, encode_video, write_shard
+from avguard.train.pairs import Pairs
 from avguard.train.validation import Validation
-from tests.train.test_dataset import audio, video
+from tests.train.test_pairs import ROWS, store
 
 TINY = replace(Settings(), steps=2, batch=3)
-
-
-@pytest.fixture
-def pools(tmp_path: Path) -> tuple[Pool, Pool]:
-    write_shard(tmp_path / "v", "a", encode_video([video("a", 0, 0), video("b", 0, 0)]))
-    write_shard(tmp_path / "a", "a", encode_audio([audio("a", 0, 0), audio("b", 0, 0)]))
-    made = Pool(tmp_path / "v"), Pool(tmp_path / "a")
-    for pool in made:
-        pool.refresh()
-    return made
 
 
 def test_the_embeddings_are_those_of_the_whole_model() -> None:
     model = JointModel(0.25).eval()
     inputs = random_inputs(2, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        whole, parts = model(*inputs)[2:], embeddings(model, inputs)
+        whole, parts = model(*inputs)[2:], embeddings(model, *inputs[1:])
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(whole, parts, strict=True))
     with pytest.raises(UsageError, match="sync-stream"):
-        embeddings(JointModel(0.25, streams=["audio"]), inputs)
+        embeddings(JointModel(0.25, streams=["audio"]), *inputs[1:])
 
 
-def test_only_what_feeds_the_embeddings_moves(pools: tuple[Pool, Pool]) -> None:
+def test_only_what_feeds_the_embeddings_moves(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = JointModel(0.25)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    sampler = Sampler(*pools, {"a": "a", "b": "b"}, {"a": "real", "b": "real"})
-    assert align(model, sampler, TINY) == 2
-    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved
+    aligned = align(model, Pairs(*store(tmp_path), ROWS), TINY, tmp_path / "aligned.pt")
+    moved = {name for name, value in aligned.state_dict().items() if not torch.equal(value, before[name])}
+    assert {part for part in PARTS if any(name.startswith(f"{part}.") for name in moved)} == set(PARTS)
     assert all(name.startswith(tuple(f"{part}." for part in PARTS)) for name in moved)
-    assert align(model, sampler, TINY, seconds=0.0) == 0
+    written = load_checkpoint(tmp_path / "aligned.pt").state_dict()
+    assert all(torch.equal(value, written[name]) for name, value in aligned.state_dict().items())
 
 
 @pytest.mark.parametrize("lag", [-8, 0, 3])
@@ -64,7 +54,8 @@ def test_a_curve_peaks_at_the_lag_that_is_there(lag: int) -> None:
     assert curves.max() == pytest.approx(1, abs=1e-5)
 
 
-def test_shares_are_over_the_clips_asked_for(pools: tuple[Pool, Pool]) -> None:
-    windows = Validation(["a", "b"], [(0, 0), (1, 1)], *pools, {})
+def test_shares_are_over_the_clips_asked_for(tmp_path: Path) -> None:
+    store(tmp_path)
+    windows = Validation(["a", "b"], [(0, 0), (1, 1)], *open_pools(tmp_path), {})
     shares = found(JointModel(0.25), windows, {"a"}, 0)
     assert all(share in (0.0, 1.0) for share in shares)
