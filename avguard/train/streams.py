@@ -133,7 +133,10 @@ class VideoStream(nn.Module):
 
     def mix(self, faces: Tensor, mouths: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features of single frames, from ``face`` (N, C, 1, 12) and ``mouth`` (N, C, 1, 48) -> the taps."""
-        one = self.tap1(torch.cat([mouths, self.motion(motion)], 1))
+        return self.above(self.tap1(torch.cat([mouths, self.motion(motion)], 1)), faces)
+
+    def above(self, one: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The first tap and ``faces`` as for ``mix`` -> all three."""
         two = self.tap2(one)
         return one, two, self.tap3(torch.cat([self.down(two), faces], 1))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def make(state: Path, parts: tuple[str, ...] = PARTS) -> Course:
     return Course(JointModel(0.25), parts, SETTINGS, state)
 
 
-def loss_with(course: Course, stop_at: int = 99):  # type: ignore[no-untyped-def]
+def loss_with(course: Course, stop_at: int = 99) -> Callable[[np.random.Generator], Tensor]:
     def loss_of(rng: np.random.Generator) -> Tensor:
         if course.step == stop_at:
             raise KeyboardInterrupt
