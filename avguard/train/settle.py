@@ -49,7 +49,7 @@ STEPS_WEIGHT = 0.5
 
 @dataclass(frozen=True)
 class Draw:
-    """Windows ``video`` (N,) with the sounds ``audio`` (N,), made late by ``lags`` (N,) video frames; ``kinds`` (N,)."""
+    """Windows ``video`` (N,) with sounds ``audio`` (N,), late by ``lags`` (N,) video frames; ``kinds`` (N,)."""
 
     video: NDArray[np.int64]
     audio: NDArray[np.int64]
