@@ -16,7 +16,7 @@ from avguard.train.dataset import AUDIO, DESYNC, SYNC, VIDEO
 from avguard.train.loop import Settings
 from avguard.train.model import JointModel
 from avguard.train.pairs import take_sound
-from avguard.train.settle import BESIDE, LATE, OTHER, PARTS, TOGETHER, Draw, Lessons, Pairing
+from avguard.train.settle import BESIDE, LABELS_SHARE, LATE, OTHER, PARTS, TOGETHER, Draw, Lessons, Pairing
 from avguard.train.store import Pool, decode_video
 from avguard.train.taps import audio_taps, face_features, video_taps
 from tests.train.test_pairs import ROWS, row, store
@@ -48,18 +48,34 @@ def test_each_kind_has_the_sound_that_it_says(pools: tuple[Pool, Pool]) -> None:
 
 def test_labels_follow_from_the_pairing(pools: tuple[Pool, Pool]) -> None:
     pairing = Pairing(*pools, ROWS)
-    taught = torch.full((6, 4), 0.25), torch.full((6, 4, 12), 0.25)
-    kinds = np.array([TOGETHER, BESIDE, LATE, OTHER, TOGETHER, TOGETHER])
-    still = np.zeros(6, np.int64)
+    taught = torch.full((7, 4), 0.25), torch.full((7, 4, 12), 0.25)
+    kinds = np.array([TOGETHER, BESIDE, LATE, OTHER, TOGETHER, TOGETHER, OTHER])
     # Windows 0: bona fide; 2: of the same clip, forged so that its lips are another moment's; 4: a generator's.
-    window, steps = pairing.labels(Draw(np.array([0, 0, 0, 0, 2, 4]), still, still, kinds), taught)
-    assert window[:, VIDEO].tolist() == [0.25] * 6
-    assert window[:, SYNC].tolist() == [0.25, 0.25, 1, 1, 0.25, 0.25]
-    assert window[:5, DESYNC].tolist() == [0, 0, 1, 1, 1]
-    assert steps[:5, DESYNC].mean(1).tolist() == [0, 0, 1, 1, 1]
+    # Sounds 0: bona fide; 2: of the same moment, forged.
+    video, audio = np.array([0, 0, 0, 0, 2, 4, 0]), np.array([0, 0, 0, 1, 2, 4, 1])
+    told = np.array([False] * 6 + [True])
+    window, steps = pairing.labels(Draw(video, audio, np.zeros(7, np.int64), kinds, told), taught)
+    honest, forged = 0.25 * (1 - LABELS_SHARE), 0.25 * (1 - LABELS_SHARE) + LABELS_SHARE
+    assert window[:, VIDEO].tolist() == pytest.approx([honest] * 4 + [forged, forged, honest])
+    assert window[[0, 1, 4, 5, 6], SYNC].tolist() == pytest.approx([honest, honest, forged, forged, 1])
+    assert window[2:4, SYNC].isnan().all()
+    assert steps[2:4, SYNC].isnan().all()
+    assert window[[0, 1, 2, 3, 4, 6], DESYNC].tolist() == [0, 0, 1, 1, 1, 1]
+    assert steps[[0, 1, 2, 3, 4, 6], DESYNC].mean(1).tolist() == [0, 0, 1, 1, 1, 1]
     assert window[5, DESYNC].isnan()
     assert steps[5, DESYNC].isnan().all()
     assert window[:, AUDIO].isnan().all()
+
+
+def test_what_is_not_known_is_what_is_taught(tmp_path: Path) -> None:
+    made = store(tmp_path)
+    pairing = Pairing(*made, ROWS)
+    pairing.seen = np.full_like(pairing.seen, np.nan)
+    zero = np.zeros(1, np.int64)
+    window, _ = pairing.labels(
+        Draw(zero, zero, zero, zero, zero == 1), (torch.full((1, 4), 0.25), torch.full((1, 4, 12), 0.25))
+    )
+    assert window[0, [VIDEO, SYNC]].tolist() == [0.25, 0.25]
 
 
 def test_what_is_computed_once_is_what_the_model_gives(pools: tuple[Pool, Pool]) -> None:
