@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from avguard.evaluate.manifest import Row, read_manifest
 from avguard.line import SELF_TEST_TOLERANCE, pattern_input
 from avguard.models import default_path, open_bundle
 from avguard.spec import load_spec
-from avguard.train.calibrate import ClipLogits, calibrate, collect_logits
+from avguard.train.calibrate import ClipLogits, Moved, calibrate, collect_logits
 from avguard.train.checkpoint import load_checkpoint
-from avguard.train.conditions import CONDITIONS
+from avguard.train.conditions import CONDITIONS, MOVED_MS, moved
 from avguard.train.graph import deployable
 from avguard.train.model import INPUT_SHAPES, JointModel, count_macs, count_parameters
 from avguard.train.produce import produce_validation
@@ -240,12 +241,13 @@ def judged_targets(
 
 def judged_validation(
     everything: list[Row], data: Path, program: bytes
-) -> tuple[list[ClipLogits], list[list[ClipLogits]]]:
-    """Raw logits of the validation clips, and of the bona fide ones under each of CONDITIONS."""
+) -> tuple[list[ClipLogits], list[list[ClipLogits]], Moved]:
+    """Raw logits of the validation clips, and of the bona fide ones under each of CONDITIONS and moved by MOVED_MS."""
     rows = [row for row in everything if part_of(row) == "validation"]
     honest = [row for row in rows if row.kind == "real"]
-    hard = [collect_logits(honest, data, program, condition=name) for name in CONDITIONS]
-    return collect_logits(rows, data, program), hard
+    hard = [collect_logits(honest, data, program, change=change) for change in CONDITIONS.values()]
+    late = {by: collect_logits(honest, data, program, change=partial(moved, by)) for by in MOVED_MS}
+    return collect_logits(rows, data, program), hard, late
 
 
 def main() -> int:
@@ -279,10 +281,10 @@ def main() -> int:
     others = judged_targets(deployable(model), graph, programs, judge, args.wheel)
     scores = agreement(programs, validation)
     if args.held_out:
-        clips, hard = load_held_out(sorted(args.held_out.glob("*.json")), everything)
+        clips, hard, late = load_held_out(sorted(args.held_out.glob("*.json")), everything)
     else:
-        clips, hard = judged_validation(everything, args.data, programs["joint_int8"])
-    calibration = calibrate(clips, args.peak_weight, hard)
+        clips, hard, late = judged_validation(everything, args.data, programs["joint_int8"])
+    calibration = calibrate(clips, args.peak_weight, hard, late)
     known = torch.load(args.checkpoint, map_location="cpu", weights_only=True).get("trained_on")
     seen = args.trained_on or known or [row.source for row in everything if part_of(row) == "train"]
     ours = {FLOAT_NAME: programs["joint_float"], INT8_NAME: programs["joint_int8"]}

@@ -4,7 +4,8 @@
 As many sources as can be had: the validation sources, judged by the model itself, and both halves of the test split
 (``avguard.train.splits.FOLDS``). A model that was trained without the test split judges these itself too; for one that
 was trained on it, ``--folds`` names the runs of ``experiments run --only folds``, each of which judges the half that it
-was not given. Every clip passes the product's session; bona fide ones under each of CONDITIONS too. One JSON file per
+was not given. Every clip passes the product's session; bona fide ones under each of CONDITIONS and
+moved by MOVED_MS too. One JSON file per
 part; what is there is not made again.
 """
 
@@ -15,12 +16,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from avguard.evaluate.manifest import Row, read_manifest
-from avguard.train.calibrate import ClipLogits, collect_logits
+from avguard.train.calibrate import ClipLogits, Moved, collect_logits
 from avguard.train.checkpoint import load_checkpoint
-from avguard.train.conditions import CONDITIONS
+from avguard.train.conditions import CONDITIONS, MOVED_MS, moved
 from avguard.train.splits import FOLDS, part_of
 from export.to_executorch import export_float
 
@@ -41,28 +44,37 @@ def fold_checkpoint(runs: Path, number: int) -> Path:
     return runs / f"folds-{number}-joint-0" / "checkpoint.pt"
 
 
-def judge(checkpoint: Path, rows: list[Row], data: Path, workers: int) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Raw window logits: condition -> path of the clip -> head -> values."""
+def judge(checkpoint: Path, rows: list[Row], data: Path, workers: int) -> dict[str, dict[str, dict[str, Any]]]:
+    """Condition -> path of the clip -> its raw window logits by head, and its offset."""
     program = export_float(load_checkpoint(checkpoint))
     found = {PLAIN: collect_logits(rows, data, program, workers)}
     honest = [row for row in rows if row.kind == "real"]
     for name in CONDITIONS:
-        found[name] = collect_logits(honest, data, program, workers, condition=name)
-    return {
-        name: {clip.row.path: {h: [round(v, 5) for v in values] for h, values in clip.logits.items()} for clip in clips}
-        for name, clips in found.items()
-    }
+        found[name] = collect_logits(honest, data, program, workers, CONDITIONS[name])
+    for by in MOVED_MS:
+        found[late(by)] = collect_logits(honest, data, program, workers, partial(moved, by))
+    return {name: {clip.row.path: _plain(clip) for clip in clips} for name, clips in found.items()}
 
 
-def load(paths: Iterable[Path], rows: Iterable[Row]) -> tuple[list[ClipLogits], list[list[ClipLogits]]]:
-    """What ``judge`` found, of the parts in ``paths``: clips as they are, and one list for each of CONDITIONS."""
+def late(milliseconds: int) -> str:
+    """Name of the condition under which sound was made late."""
+    return f"{milliseconds:+d} ms"
+
+
+def _plain(clip: ClipLogits) -> dict[str, Any]:
+    logits = {head: [round(value, 5) for value in values] for head, values in clip.logits.items()}
+    return {"logits": logits, "offset_ms": clip.offset_ms, "offset_contrast": clip.offset_contrast}
+
+
+def load(paths: Iterable[Path], rows: Iterable[Row]) -> tuple[list[ClipLogits], list[list[ClipLogits]], Moved]:
+    """What ``judge`` found, of the parts in ``paths``: as they are, a list for each of CONDITIONS, and of MOVED_MS."""
     by_path = {row.path: row for row in rows}
     files = [json.loads(path.read_text()) for path in paths]
 
     def of(condition: str) -> list[ClipLogits]:
-        return [ClipLogits(by_path[path], logits) for file in files for path, logits in file[condition].items()]
+        return [ClipLogits(by_path[path], **found) for file in files for path, found in file[condition].items()]
 
-    return of(PLAIN), [of(name) for name in CONDITIONS]
+    return of(PLAIN), [of(name) for name in CONDITIONS], {by: of(late(by)) for by in MOVED_MS}
 
 
 def main() -> int:

@@ -23,12 +23,15 @@ from numpy.typing import NDArray
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.evaluate.metrics import auc
 from avguard.models.manifest import check_calibration
-from avguard.train.calibrate import ClipLogits, calibrate, overall_scores
+from avguard.train.calibrate import ClipLogits, Moved, calibrate, overall_scores
+from avguard.train.conditions import MOVED_MS
 from export.card import add_sections
 from export.held_out import load
 from export.reliability import reliability
 
 PEAK_WEIGHT = 0.3
+Part = tuple[list[ClipLogits], list[list[ClipLogits]], Moved]
+"""Clips as they are, bona fide ones under each condition, and with their sound moved."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,21 @@ class Outcome:
         return fake, len(values) - fake - real, real, len(values)
 
 
-def leave_one_out(parts: Mapping[str, tuple[list[ClipLogits], list[list[ClipLogits]]]]) -> list[Outcome]:
-    """Each part judged by a calibration on the others. ``parts``: clips, and bona fide ones under each condition."""
+def leave_one_out(parts: Mapping[str, Part]) -> list[Outcome]:
+    """Each part judged by a calibration on the others."""
     found = []
-    for name, (clips, _) in parts.items():
+    for name, (clips, *_) in parts.items():
         fitted = fit([part for other, part in parts.items() if other != name])
         scores = overall_scores(fitted, clips)
         found.append(Outcome(name, [c.row for c in clips], scores, fitted["fake_above"], fitted["real_below"]))
     return found
 
 
-def fit(parts: Sequence[tuple[list[ClipLogits], list[list[ClipLogits]]]]) -> dict[str, Any]:
+def fit(parts: Sequence[Part]) -> dict[str, Any]:
     """One calibration on several parts together."""
-    hard = [[clip for clips in group for clip in clips] for group in zip(*(hard for _, hard in parts), strict=True)]
-    return calibrate([clip for clips, _ in parts for clip in clips], PEAK_WEIGHT, hard)
+    hard = [[clip for clips in group for clip in clips] for group in zip(*(hard for _, hard, _ in parts), strict=True)]
+    late = {by: [clip for *_, moved in parts for clip in moved.get(by, [])] for by in MOVED_MS}
+    return calibrate([clip for clips, *_ in parts for clip in clips], PEAK_WEIGHT, hard, late)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -6,7 +6,7 @@ Logits come from the product's own session on the validation clips, so that what
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -23,12 +23,18 @@ from avguard.line import feed
 from avguard.media import open_media
 from avguard.models import default_path
 from avguard.spec import load_spec
-from avguard.train.conditions import CONDITIONS, Changed
+from avguard.train.conditions import Change, Changed
 from avguard.verdict import Verdict
 
 HEADS = load_spec().heads
 FAKE_FPR, REAL_FPR = 0.04, 0.20
 LEAST_CLIPS = 10
+BOTH_PRIOR = [0.4, 0.1, 0.1, 0.4, 0.1]
+"""Weights of the overall score before any clip was seen: of either one being fake, and of each head."""
+# An offset is told where, at its contrast and above, so many of those told are right so nearly.
+OFFSET_RIGHT, OFFSET_NEAR_MS, NEVER = 0.9, 40, 10.0
+Moved = Mapping[int, list["ClipLogits"]]
+"""Bona fide clips whose sound was made late, by how many milliseconds."""
 
 
 def identity_calibration() -> dict[str, Any]:
@@ -38,16 +44,18 @@ def identity_calibration() -> dict[str, Any]:
     return {
         "scale": ones, "bias": zeros, "peak_weight": 0.0, "both": mix, "video_only": mix, "audio_only": mix,
         "fake_above": 0.5, "real_below": 0.5, "head_fake_above": half, "head_real_below": half,
-        "segment_above": half, "minimum_face_s": 0.8, "minimum_speech_s": 0.4, "offset_contrast": 10.0,
+        "segment_above": half, "minimum_face_s": 0.8, "minimum_speech_s": 0.4, "offset_contrast": NEVER,
     }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ClipLogits:
-    """Raw window logits of one clip by head; empty where a head was not judged."""
+    """Raw window logits of one clip by head; empty where a head was not judged. Offset: None where not measured."""
 
     row: Row
     logits: dict[str, list[float]]
+    offset_ms: float | None = None
+    offset_contrast: float = 0.0
 
     def pooled(self, head: str, peak_weight: float) -> float:
         """As the core pools them; NaN when there are none."""
@@ -62,16 +70,17 @@ def _open(program: bytes) -> None:
     global _model
     folder = default_path()
     faces = ((folder / f"{name}.pte").read_bytes() for name in ("face_detector", "face_mesh"))
-    _model = _core.Model(*faces, program, identity_calibration(), {"id": "raw", "licence": "", "engine": ""})
+    told = identity_calibration() | {"offset_contrast": 0.0}
+    _model = _core.Model(*faces, program, told, {"id": "raw", "licence": "", "engine": ""})
 
 
-def _logits_of(row: Row, data: Path, condition: str | None) -> ClipLogits:
+def _logits_of(row: Row, data: Path, change: Callable[[], Change] | None) -> ClipLogits:
     with open_media(data / row.path) as reader:
         assert _model is not None
         session = _core.Session(
             _model, expect_video=reader.info.video is not None, expect_audio=reader.info.audio is not None
         )
-        feed(reader if condition is None else Changed(reader, CONDITIONS[condition]()), session)
+        feed(reader if change is None else Changed(reader, change()), session)
         verdict = Verdict.from_json(session.finish())
         events = [event for event in session.poll() if event["kind"] == "window"]
     primary = next((track.id for track in verdict.tracks if track.primary), -1)
@@ -84,16 +93,16 @@ def _logits_of(row: Row, data: Path, condition: str | None) -> ClipLogits:
             if score is not None and getattr(verdict.score, head) is not None:
                 bounded = min(max(score, 1e-7), 1 - 1e-7)
                 logits[head].append(float(np.log(bounded / (1 - bounded))))
-    return ClipLogits(row, logits)
+    return ClipLogits(row, logits, verdict.offset_ms, verdict.offset_contrast)
 
 
 def collect_logits(
-    rows: list[Row], data: Path, program: bytes, workers: int = 2, condition: str | None = None
+    rows: list[Row], data: Path, program: bytes, workers: int = 2, change: Callable[[], Change] | None = None
 ) -> list[ClipLogits]:
-    """Raw logits of every clip of ``rows`` through the product's session, under one of CONDITIONS if named."""
+    """Raw logits of every clip of ``rows`` through the product's session, each changed by a new ``change`` if given."""
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_open, initargs=(program,)) as pool:
-        return list(pool.map(_logits_of, rows, repeat(data), repeat(condition), chunksize=4))
+        return list(pool.map(_logits_of, rows, repeat(data), repeat(change), chunksize=4))
 
 
 def fit_logistic(
@@ -147,18 +156,27 @@ def worst_threshold(values: NDArray[np.float64], sources: NDArray[np.str_], fpr:
     return max(threshold_at(values[grouped == name], fpr) for name in set(grouped))
 
 
-def calibrate(clips: list[ClipLogits], peak_weight: float, hard: Collection[list[ClipLogits]] = ()) -> dict[str, Any]:
+def calibrate(
+    clips: list[ClipLogits],
+    peak_weight: float,
+    hard: Collection[list[ClipLogits]] = (),
+    moved: Moved | None = None,
+) -> dict[str, Any]:
     """The calibration of a manifest, fitted on validation clips.
 
-    ``hard``: bona fide clips under each of CONDITIONS; thresholds are as high as the worst of them needs.
+    ``hard``: bona fide clips under each of CONDITIONS; thresholds are as high as the worst of them needs. ``moved``:
+    what the desync head must tell from bona fide clips as they are; whether a given generator's lips fit its voice is
+    not known.
     """
     result = identity_calibration()
     result["peak_weight"] = peak_weight
     kinds = np.array([clip.row.kind == "fake" for clip in clips], np.float64)
     sources = np.array([clip.row.source for clip in clips])
+    wrong = [clip for group in (moved or {}).values() for clip in group]
     for head in HEADS:
-        raw = np.array([clip.pooled(head, peak_weight) for clip in clips])
-        truth = np.array([_truth(clip.row, head) for clip in clips], np.float64)
+        late = wrong if head == "desync" else []
+        raw = np.array([clip.pooled(head, peak_weight) for clip in clips + late])
+        truth = np.array([_truth(clip.row, head) for clip in clips] + [1.0] * len(late), np.float64)
         usable = ~np.isnan(raw) & ~np.isnan(truth)
         scale, bias = (1.0, 0.0) if len(set(truth[usable])) < 2 else fit_head(raw[usable], truth[usable])
         result["scale"] = {**result["scale"], head: scale}
@@ -167,7 +185,7 @@ def calibrate(clips: list[ClipLogits], peak_weight: float, hard: Collection[list
         if not clean.any():
             continue
         bona_fide = _sigmoid(scale * raw[clean] + bias)
-        above = worst_threshold(bona_fide, sources[clean], FAKE_FPR)
+        above = worst_threshold(bona_fide, sources[clean[: len(clips)]], FAKE_FPR)
         for group in hard:
             scores = _sigmoid(scale * _clean_logits(group, head, peak_weight) + bias)
             above = max(above, threshold_at(scores, FAKE_FPR)) if len(scores) else above
@@ -183,7 +201,24 @@ def calibrate(clips: list[ClipLogits], peak_weight: float, hard: Collection[list
         honest = overall_scores(result, [clip for clip in group if clip.row.kind == "real"])
         result["fake_above"] = max(result["fake_above"], threshold_at(honest[~np.isnan(honest)], FAKE_FPR))
     result["real_below"] = min(threshold_at(scores[clean], REAL_FPR), result["fake_above"])
+    result["offset_contrast"] = offset_contrast(clips, moved or {})
     return result
+
+
+def offset_contrast(clips: list[ClipLogits], moved: Moved) -> float:
+    """The least contrast from which on OFFSET_RIGHT of the offsets told are right; NEVER when there is none."""
+    honest = [clip for clip in clips if clip.row.kind == "real"]
+    told = [
+        (clip.offset_contrast, abs(clip.offset_ms - late) <= OFFSET_NEAR_MS)
+        for late, group in {0: honest, **moved}.items()
+        for clip in group
+        if clip.offset_ms is not None
+    ]
+    contrasts, right = (np.array(column) for column in zip(*sorted(told), strict=True)) if moved and told else ([], [])
+    for at in range(len(contrasts) - LEAST_CLIPS):
+        if right[at:].mean() >= OFFSET_RIGHT:
+            return float(contrasts[at])
+    return NEVER
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,41 +231,40 @@ def _clean_logits(clips: list[ClipLogits], head: str, peak_weight: float) -> NDA
 
 
 def _truth(row: Row, head: str) -> float:
-    # Whether a given generator's lips fit its voice is not known: desync is left as it is.
-    value = None if head == "desync" else row.truth(head)  # type: ignore[arg-type]
+    honest = 0 if row.kind == "real" else None
+    value = honest if head == "desync" else row.truth(head)  # type: ignore[arg-type]
     return float("nan") if value is None else float(value)
 
 
 def _features(
     result: dict[str, Any], clips: list[ClipLogits]
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.bool_]]]:
-    """What the overall score is made of, (n, 4), and which clips each mixture is for (picture and sound, or one)."""
+    """What the overall score is made of, (n, 1 + heads), and which clips each mixture is for (both sides, or one)."""
     logits = {
         head: result["scale"][head] * np.array([clip.pooled(head, result["peak_weight"]) for clip in clips])
         + result["bias"][head]
         for head in HEADS
     }
     video, audio = ~np.isnan(logits["video"]), ~np.isnan(logits["audio"])
-    features = np.stack(
-        [either(logits["video"], logits["audio"]), *(np.nan_to_num(logits[h]) for h in ("video", "audio", "sync"))], 1
-    )
+    features = np.stack([either(logits["video"], logits["audio"]), *(np.nan_to_num(logits[h]) for h in HEADS)], 1)
     return features, {"both": video & audio, "video_only": video & ~audio, "audio_only": audio & ~video}
 
 
 def _fit_overall(result: dict[str, Any], clips: list[ClipLogits], kinds: NDArray[np.float64]) -> None:
     features, parts = _features(result, clips)
-    priors = {"both": [0.4, 0.1, 0.1, 0.4], "video_only": [0.0, 1.0, 0.0, 0.0], "audio_only": [0.0, 0.0, 1.0, 0.0]}
+    alone = {"video_only": "video", "audio_only": "audio"}
+    priors = {"both": BOTH_PRIOR} | {name: [0.0, *(float(h == head) for h in HEADS)] for name, head in alone.items()}
     for name, prior in priors.items():
         fitted = np.append(np.array(prior), 0.0)
         if name == "both":
             fitted = fit_logistic(features[parts[name]], kinds[parts[name]], np.array(prior), 0.05)
-        weights = {"video": float(fitted[1]), "audio": float(fitted[2]), "sync": float(fitted[3]), "desync": 0.0}
-        result[name] = {"either": float(fitted[0]), "weight": weights, "bias": float(fitted[4])}
+        weights = {head: float(weight) for head, weight in zip(HEADS, fitted[1:-1], strict=True)}
+        result[name] = {"either": float(fitted[0]), "weight": weights, "bias": float(fitted[-1])}
 
 
 def overall_scores(result: dict[str, Any], clips: list[ClipLogits]) -> NDArray[np.float64]:
     """Overall score of clips of which picture and sound were judged, (n,); NaN for the others."""
     features, parts = _features(result, clips)
     mix = result["both"]
-    weights = np.array([mix["either"], *(mix["weight"][h] for h in ("video", "audio", "sync"))])
+    weights = np.array([mix["either"], *(mix["weight"][h] for h in HEADS)])
     return np.where(parts["both"], _sigmoid(features @ weights + mix["bias"]), np.nan)

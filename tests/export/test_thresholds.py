@@ -12,10 +12,8 @@ import pytest
 from avguard.evaluate.manifest import Row
 from avguard.models import open_bundle
 from avguard.train.calibrate import ClipLogits
-from export.thresholds import Outcome, fit, leave_one_out, table, write
+from export.thresholds import Outcome, Part, fit, leave_one_out, table, write
 from tests.models.bundles import copy_bundle
-
-Part = tuple[list[ClipLogits], list[list[ClipLogits]]]
 
 
 def part(source: str, level: float, n: int = 80) -> Part:
@@ -28,7 +26,7 @@ def part(source: str, level: float, n: int = 80) -> Part:
         row = Row(f"{source}{i}.mp4", "clips", kind, fake, fake, "g" * fake, source, source, "test", 4.0)
         heads = ("video", "audio", "sync", "desync")
         clips.append(ClipLogits(row, {h: list(rng.normal(level + 2 * (fake - 0.5), 1, 3)) for h in heads}))
-    return clips, [[clip for clip in clips if clip.row.kind == "real"]]
+    return clips, [[clip for clip in clips if clip.row.kind == "real"]], {}
 
 
 PARTS = {"a": part("a", 0.0), "b": part("b", 0.0), "odd": part("odd", 4.0)}

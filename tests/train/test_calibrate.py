@@ -10,10 +10,12 @@ import pytest
 
 from avguard.evaluate.manifest import Row
 from avguard.train.calibrate import (
+    NEVER,
     ClipLogits,
     calibrate,
     either,
     fit_head,
+    offset_contrast,
     overall_scores,
     threshold_at,
     worst_threshold,
@@ -79,3 +81,32 @@ def test_the_worst_source_sets_the_threshold() -> None:
     assert worst_threshold(values[:70], sources[:70], 0.05) == pytest.approx(0.801, abs=0.02)
     # Three clips are too few to have a say of their own, but they are not forgotten either.
     assert worst_threshold(values, sources, 0.05) > 0.9
+
+
+def test_desync_is_what_tells_moved_sound() -> None:
+    plain = clips(100, 0.0)
+    late = [replace(c, logits=c.logits | {"desync": [v + 4 for v in c.logits["desync"]]}) for c in plain]
+    blind = calibrate(plain, 0.0)
+    told = calibrate(plain, 0.0, [], {400: [c for c in late if c.row.kind == "real"]})
+    assert blind["scale"]["desync"] == 1.0
+    assert told["scale"]["desync"] > 0.3
+    raw = np.array([c.pooled("desync", 0.0) for c in late])
+    scores = 1 / (1 + np.exp(-(told["scale"]["desync"] * raw + told["bias"]["desync"])))
+    assert (scores > told["head_fake_above"]["desync"]).mean() > 0.9
+
+
+def test_offsets_are_told_from_where_most_of_them_are_right() -> None:
+    rng = np.random.default_rng(0)
+    honest = [c for c in clips(200, 0.0) if c.row.kind == "real"]
+
+    def measured(late: int) -> list[ClipLogits]:
+        # Right where the contrast is above .5, anything below it.
+        made = []
+        for clip, contrast in zip(honest, rng.uniform(0, 1, len(honest)), strict=True):
+            noise = rng.uniform(-30, 30) if contrast > 0.5 else rng.uniform(-600, 600)
+            made.append(replace(clip, offset_ms=late + noise, offset_contrast=float(contrast)))
+        return made
+
+    assert offset_contrast(measured(0), {400: measured(400), -320: measured(-320)}) == pytest.approx(0.45, abs=0.05)
+    assert offset_contrast(measured(0), {}) == NEVER
+    assert offset_contrast(honest, {400: honest}) == NEVER

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avguard.media import Frame, Pcm
-from avguard.train.conditions import CONDITIONS, words
+from avguard.train.conditions import CONDITIONS, MOVED_MS, moved, words
 
 RATE = 16000
 
@@ -71,3 +71,16 @@ def test_conditions_leave_times_and_the_other_stream_alone(name: str) -> None:
     assert isinstance(heard, Pcm)
     assert len(heard.samples) == len(sound.samples)
     assert (heard is sound) != (seen is frame)
+
+
+@pytest.mark.parametrize("by", MOVED_MS)
+def test_moved_sound_is_late_by_what_was_asked_and_nothing_else_changes(by: int) -> None:
+    sound, frame = pcm(0.2, 1.0), picture()
+    heard, seen = (moved(by)(item) for item in (sound, frame))
+    assert (heard.t_us - sound.t_us) - (seen.t_us - frame.t_us) == 1000 * by
+    assert heard.t_us >= sound.t_us
+    assert seen.t_us >= frame.t_us
+    assert isinstance(heard, Pcm)
+    assert heard.samples is sound.samples
+    assert isinstance(seen, Frame)
+    assert seen.planes is frame.planes
