@@ -129,7 +129,7 @@ TEST(AManifestOfAnotherKindIsRefused) {
                   {"\"executorch\": \"1.5\"", "\"tpu\": \"1\"", "needs tpu 1"},
                   {"49e81419", "49e81418", "was made for spec"},
                   {"\"peak_weight\": 0.3", "\"peak_weight\": true", "calibration"},
-                  {"\"either\": 0.4", "\"neither\": 0.4", "calibration"},
+                  {"\"either\": ", "\"neither\": ", "calibration"},
                   {"\"joint_int8.pte\"\n", "\"joint_int9.pte\"\n", "no file for joint_int8"},
                   {"\"self_test.json\",\n \"spec", "\"self.json\",\n \"spec", "no self-test"},
                   {"{\n", "[\n", "not valid JSON"}};
