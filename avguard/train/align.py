@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,13 @@ from torch.nn import functional
 from avguard.errors import UsageError
 from avguard.evaluate.manifest import read_manifest
 from avguard.spec import load_spec
-from avguard.train.checkpoint import load_checkpoint
+from avguard.train.checkpoint import load_checkpoint, sources_of
 from avguard.train.course import Course
 from avguard.train.loop import Settings
 from avguard.train.losses import alignment_loss
 from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.pairs import Pairs, moved, take_lips, take_sound
+from avguard.train.splits import part_of
 from avguard.train.store import Pool
 from avguard.train.validation import Validation, load_validation
 
@@ -51,8 +52,11 @@ def embeddings(model: JointModel, mouth: Tensor, motion: Tensor, mel: Tensor, li
     return model.embed_video(video), model.embed_audio(audio)
 
 
-def align(model: JointModel, pairs: Pairs, settings: Settings, out: Path) -> JointModel:
-    """Train PARTS of ``model`` and write the result to ``out``; returns it. A stopped run goes on where it was."""
+def align(model: JointModel, pairs: Pairs, settings: Settings, out: Path, sources: Collection[str] = ()) -> JointModel:
+    """Train PARTS of ``model`` and write the result to ``out``; returns it. A stopped run goes on where it was.
+
+    ``sources``: that the weights have seen after it, for the checkpoint.
+    """
     course = Course(model, PARTS, settings, out.with_suffix(".state"))
 
     def loss_of(rng: np.random.Generator) -> Tensor:
@@ -62,7 +66,7 @@ def align(model: JointModel, pairs: Pairs, settings: Settings, out: Path) -> Joi
         return alignment_loss(video, audio, together, lags=lips.lags, own_window=True)
 
     course.run(loss_of)
-    course.finish(out)
+    course.finish(out, sources)
     return course.ema.model
 
 
@@ -121,14 +125,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         steps=args.steps, batch=args.batch, learning_rate=1e-3, weight_decay=0.05, ema=0.99, seed=args.seed
     )
     rows = list(read_manifest(args.data))
+    sources = {row.source for row in rows if part_of(row) == "train"}
     torch.manual_seed(args.seed)
     if args.start_from:
         model = load_checkpoint(args.start_from)
+        sources |= set(sources_of(args.start_from))
     else:
         model = JointModel(settings.width, settings.dropout)
         pretrained_trunks(model)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    aligned = align(model, Pairs(*open_pools(args.work / "windows/train"), rows), settings, args.out)
+    aligned = align(model, Pairs(*open_pools(args.work / "windows/train"), rows), settings, args.out, sources)
     windows = load_validation(args.work / "windows", rows)
     honest = {Path(row.path).stem for row in rows if row.kind == "real"}
     for lag in PROBED_LAGS:

@@ -20,3 +20,8 @@ def load_checkpoint(path: Path) -> JointModel:
     except Exception as error:
         raise ModelError(f"{path} is not a checkpoint of the joint model: {error}") from error
     return model
+
+
+def sources_of(path: Path) -> list[str]:
+    """Sources whose clips a checkpoint was trained on; none where it does not tell."""
+    return list(torch.load(path, map_location="cpu", weights_only=True).get("trained_on", []))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +68,10 @@ class Course:
             if self.step % self.settings.save_steps == 0:
                 self._save()
 
-    def finish(self, out: Path) -> None:
-        """Write the result to ``out`` as a checkpoint."""
-        model = self.ema.model
-        _write(out, {"model": model.state_dict(), "config": self.model.config, "spec_hash": SPEC.hash})
+    def finish(self, out: Path, sources: Collection[str]) -> None:
+        """Write the result to ``out`` as a checkpoint that was trained on ``sources``."""
+        kept = {"config": self.model.config, "spec_hash": SPEC.hash, "trained_on": sorted(sources)}
+        _write(out, {"model": self.ema.model.state_dict(), **kept})
         self.state.unlink(missing_ok=True)
 
     def _save(self) -> None:

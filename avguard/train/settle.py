@@ -27,7 +27,7 @@ from avguard.errors import UsageError
 from avguard.evaluate.manifest import read_manifest
 from avguard.spec import load_spec
 from avguard.train.align import open_pools
-from avguard.train.checkpoint import load_checkpoint
+from avguard.train.checkpoint import load_checkpoint, sources_of
 from avguard.train.course import Course
 from avguard.train.dataset import DESYNC, EVENNESS, SHORTEST_SHIFT_FRAMES, STEPS, SYNC, VIDEO
 from avguard.train.loop import Settings
@@ -202,12 +202,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=args.seed,
     )  # fmt: skip
     pools = open_pools(args.work / "windows/train")
-    pairing = Pairing(*pools, list(read_manifest(args.data)))
+    rows = list(read_manifest(args.data))
+    pairing = Pairing(*pools, rows)
     student, teacher = load_checkpoint(args.start_from), load_checkpoint(args.teacher)
     lessons = Lessons(student, teacher, pairing, *pools)
     course = Course(student, PARTS, settings, args.out.with_suffix(".state"))
     course.run(lambda rng: lessons.loss(settings.batch, rng))
-    course.finish(args.out)
+    sources = {row.source for row in rows if part_of(row) == "train"}
+    course.finish(args.out, sources.union(sources_of(args.start_from), sources_of(args.teacher)))
     return 0
 
 

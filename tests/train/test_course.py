@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avguard.train.checkpoint import load_checkpoint
+from avguard.train.checkpoint import load_checkpoint, sources_of
 from avguard.train.course import Course
 from avguard.train.loop import Settings
 from avguard.train.model import JointModel
@@ -50,14 +50,15 @@ def test_only_its_parts_move(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     whole = make(tmp_path / "one.state")
     whole.run(loss_with(whole))
-    whole.finish(tmp_path / "one.pt")
+    whole.finish(tmp_path / "one.pt", {"b", "a"})
+    assert sources_of(tmp_path / "one.pt") == ["a", "b"]
     stopped = make(tmp_path / "two.state")
     with pytest.raises(KeyboardInterrupt):
         stopped.run(loss_with(stopped, stop_at=5))
     again = make(tmp_path / "two.state")
     assert again.step == 4
     again.run(loss_with(again))
-    again.finish(tmp_path / "two.pt")
+    again.finish(tmp_path / "two.pt", [])
     one, two = (load_checkpoint(tmp_path / f"{name}.pt").state_dict() for name in ("one", "two"))
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     assert not list(tmp_path.glob("*.state"))
