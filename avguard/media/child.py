@@ -6,7 +6,6 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import av
@@ -18,8 +17,8 @@ import av.subtitles.stream
 from avguard.errors import LimitError, MediaError
 from avguard.media import jail, wire
 from avguard.media.decode import FilmSource, Item
-from avguard.media.items import AudioInfo, MediaInfo
-from avguard.media.limits import Limits
+from avguard.media.bounds import Bounds
+from avguard.media.info import AudioInfo, MediaInfo
 from avguard.media.picture import Picture
 from avguard.media.probe import HEAD_BYTES, refuse
 from avguard.media.sound import Sound, SoundFile, missing_bytes, plain_audio
@@ -132,7 +131,7 @@ def prepare(media_fd: int) -> bytes:
 def main(task: dict[str, Any]) -> None:
     """Decode ``task["media_fd"]``; every way out but a crash is a message."""
     av.logging.set_level(av.logging.PANIC)
-    limits = Limits(**task["limits"])
+    limits = Bounds(**task["limits"])
     outlet = Outlet(task["up_fd"], task["down_fd"], task["ring_fd"])
     head = prepare(task["media_fd"])
     cpu_seconds = limits.wall_seconds + limits.wall_per_media_second * limits.max_duration_s
@@ -152,7 +151,7 @@ def main(task: dict[str, Any]) -> None:
         os._exit(0)
 
 
-def run(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> None:
+def run(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> None:
     """Decode to the end. Raises MediaError, LimitError, MemoryError, or BrokenPipeError when nobody listens."""
     refuse(head)
     if plain_audio(head) and _plain(media_fd, head, limits, outlet):
@@ -181,7 +180,7 @@ def _forward(item: Item, source: FilmSource, outlet: Outlet) -> None:
         outlet.picture(item.t_us, picture, item.orientation)
 
 
-def _plain(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> bool:
+def _plain(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> bool:
     """Read a plain audio file; False, with nothing sent, when libsndfile cannot."""
     try:
         file = SoundFile(media_fd)
@@ -198,7 +197,7 @@ def _plain(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> bool:
     info = MediaInfo(plain_audio(head) or "", duration_us if duration_us < wire.MAX_TIME_US else None, None, audio)
     lost = missing_bytes(head, os.fstat(media_fd).st_size)
     if lost:
-        info = replace(info, warnings=(f"truncated: {lost} bytes that the header promises are missing",))
+        info = info._replace(warnings=(f"truncated: {lost} bytes that the header promises are missing",))
     outlet.begin(info)
     outlet.pcm(0, first[1])
     for position, sound in blocks:

@@ -172,9 +172,11 @@ def _close_pipes(popen: subprocess.Popen[bytes]) -> None:
 
 def main(_: dict[str, Any]) -> None:
     """The server: a request a line on its standard input, a number or null a line on its standard output."""
+    gc.disable()
     with suppress(Exception):  # then each child says what is wrong
         import_module(PRELOADED)
     gc.freeze()  # a collection in a child would copy every page that the libraries' objects lie on
+    gc.enable()
     with os.fdopen(0, "rb") as requests:
         for line in requests:
             os.write(1, json.dumps(_answer(json.loads(line))).encode() + b"\n")

@@ -9,14 +9,14 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
 from avguard.errors import AvguardError, InputNotFoundError, LimitError, MediaError, UsageError
 from avguard.media import wire
 from avguard.media.forkserver import ForkServer
-from avguard.media.items import Frame, MediaInfo, Pcm
+from avguard.media.info import MediaInfo
+from avguard.media.items import Frame, Pcm
 from avguard.media.limits import Limits
 from avguard.media.process import DecoderProcess
 from avguard.media.ring import Ring, create_file
@@ -161,7 +161,7 @@ class MediaReader:
         if kind != wire.KIND_END:
             raise wire.garbled()
         warnings = wire.parse_texts(wire.parse_json(payload).get("warnings"))
-        self._info = replace(info, warnings=warnings)
+        self._info = info._replace(warnings=warnings)
         return None
 
     def _frame(self, ring: Ring, head: wire.FrameHead) -> Frame:
@@ -179,7 +179,7 @@ class MediaReader:
         samples = ring.samples(head)
         self._hand_back(ring, head.slot)
         if not self._sound_us and info.audio:
-            self._info = replace(info, audio=replace(info.audio, start_us=head.t_us))
+            self._info = info._replace(audio=info.audio._replace(start_us=head.t_us))
         self._sound_us += len(samples) * 1_000_000 // head.sample_rate_hz
         return Pcm(head.t_us, head.sample_rate_hz, samples)
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import NamedTuple, cast
 
 from avguard.errors import DecoderCrashError
-from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
+from avguard.media.info import AudioInfo, MediaInfo, VideoInfo
 
 HEAD = struct.Struct("<2sBxI")
 FRAME = struct.Struct("<BBBBHIIqIII")
@@ -112,7 +111,8 @@ def pack_json(kind: int, value: Mapping[str, object]) -> bytes:
 
 def pack_info(info: MediaInfo) -> bytes:
     """The message that says what is in the file."""
-    return pack_json(KIND_INFO, asdict(info))
+    streams = {"video": info.video and info.video._asdict(), "audio": info.audio and info.audio._asdict()}
+    return pack_json(KIND_INFO, info._asdict() | streams)
 
 
 def take_message(buffer: bytearray) -> tuple[int, bytes] | None:

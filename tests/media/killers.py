@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from avguard.media import jail, wire
-from avguard.media.items import MediaInfo, VideoInfo
+from avguard.media.info import MediaInfo, VideoInfo
 
 FILM = MediaInfo("fake", None, VideoInfo("fake", 64, 48, 0, False, (1, 1), 0, 25.0), None)
 
