@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ from avguard.media.probe import HEAD_BYTES, refuse
 from avguard.media.sound import Sound, SoundFile, missing_bytes, plain_audio
 
 CPU_SLACK_S = 5
+MOST_SLOTS = 256
 
 
 class Outlet:
@@ -35,6 +37,8 @@ class Outlet:
         self._ring_fd = ring_fd
         self._slots: list[memoryview] = []
         self._free: list[int] = []
+        self._given_back = select.poll()
+        self._joiner = Joiner()
         self.sent = 0
 
     def begin(self, info: MediaInfo) -> None:
@@ -44,6 +48,7 @@ class Outlet:
         memory = memoryview(mmap.mmap(self._ring_fd, count * size))
         self._slots = [memory[begin : begin + size] for begin in range(0, count * size, size)]
         self._free = list(range(count))
+        self._given_back.register(self._down_fd, select.POLLIN)
 
     def fits(self, width: int, height: int) -> bool:
         """Whether a picture of this size has room in a slot."""
@@ -101,7 +106,10 @@ class Outlet:
 
     def _take_slot(self) -> int:
         self.sent += 1
-        return self._free.pop() if self._free else self._receive(1)[0]
+        # The one that came back last: its memory is there and in the cache, that of a new one is neither.
+        if not self._free or self._given_back.poll(0):
+            self._free += self._read(MOST_SLOTS)
+        return self._free.pop()
 
     def _send(self, message: bytes) -> None:
         view = memoryview(message)
@@ -111,10 +119,13 @@ class Outlet:
     def _receive(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
-            more = os.read(self._down_fd, size - len(data))
-            if not more:
-                raise BrokenPipeError
-            data += more
+            data += self._read(size - len(data))
+        return data
+
+    def _read(self, most: int) -> bytes:
+        data = os.read(self._down_fd, most)
+        if not data:
+            raise BrokenPipeError
         return data
 
 
