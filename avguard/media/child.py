@@ -22,7 +22,7 @@ from avguard.media.bounds import Bounds
 from avguard.media.info import AudioInfo, MediaInfo
 from avguard.media.picture import Picture
 from avguard.media.probe import HEAD_BYTES, refuse
-from avguard.media.sound import Sound, SoundFile, missing_bytes, plain_audio
+from avguard.media.sound import Joiner, Sound, SoundFile, missing_bytes, plain_audio
 
 CPU_SLACK_S = 5
 MOST_SLOTS = 256
@@ -79,7 +79,17 @@ class Outlet:
         return picture.strides if padded else wire.row_strides(picture.format, picture.width)
 
     def pcm(self, t_us: int, sound: Sound) -> None:
-        """Send samples, in as many slots as they need."""
+        """Send samples, the last few with those that follow: call ``flush`` behind the last ones."""
+        for begin_us, joined in self._joiner.add(t_us, sound):
+            self._pcm(begin_us, joined)
+
+    def flush(self) -> None:
+        """Send the samples that were kept back."""
+        for begin_us, joined in self._joiner.rest():
+            self._pcm(begin_us, joined)
+
+    def _pcm(self, t_us: int, sound: Sound) -> None:
+        """In as many slots as they need."""
         frame_bytes = sound.channels * wire.SOUNDS[sound.form]
         step = frame_bytes // len(sound.planes)
         most = len(self._slots[0]) // frame_bytes
@@ -178,6 +188,7 @@ def run(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> None:
         _forward(item, source, outlet)
     if not outlet.sent:
         raise MediaError("no picture of the video can be converted to 8-bit colour. Re-encode it to mp4 (H.264).")
+    outlet.flush()
     outlet.end(source.warnings())
 
 
@@ -216,4 +227,5 @@ def _plain(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> bool:
         outlet.pcm(position * 1_000_000 // file.rate_hz, sound)
     damage = () if file.complete or lost else ("truncated or damaged: the audio ends before the header says so",)
     outlet.end((*info.warnings, *damage))
+    outlet.flush()
     return True
