@@ -17,8 +17,8 @@ import av.subtitles.stream
 
 from avguard.errors import LimitError, MediaError
 from avguard.media import jail, wire
-from avguard.media.decode import FilmSource, Item
 from avguard.media.bounds import Bounds
+from avguard.media.decode import FilmSource, Item
 from avguard.media.info import AudioInfo, MediaInfo
 from avguard.media.picture import Picture
 from avguard.media.probe import HEAD_BYTES, refuse
@@ -169,7 +169,9 @@ def main(task: dict[str, Any]) -> None:
             )
         )
     except BrokenPipeError:
-        os._exit(0)
+        pass
+    # Nothing is left to tidy up, and the parent waits for this process to be gone.
+    os._exit(0)
 
 
 def run(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> None:
@@ -186,9 +188,9 @@ def run(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> None:
     del backlog
     for item in source.items():
         _forward(item, source, outlet)
+    outlet.flush()
     if not outlet.sent:
         raise MediaError("no picture of the video can be converted to 8-bit colour. Re-encode it to mp4 (H.264).")
-    outlet.flush()
     outlet.end(source.warnings())
 
 
@@ -225,7 +227,7 @@ def _plain(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> bool:
     for position, sound in blocks:
         limits.check_duration(position / file.rate_hz)
         outlet.pcm(position * 1_000_000 // file.rate_hz, sound)
+    outlet.flush()
     damage = () if file.complete or lost else ("truncated or damaged: the audio ends before the header says so",)
     outlet.end((*info.warnings, *damage))
-    outlet.flush()
     return True

@@ -98,7 +98,9 @@ class MediaReader:
             raise
         if item is None:
             self._ended = True
-            self.close()
+            # Its memory goes while the caller makes something of what was read.
+            self._process.dismiss()
+            self._free_ring()
             raise StopIteration
         return item
 
@@ -115,6 +117,9 @@ class MediaReader:
     def close(self) -> None:
         """Stop decoding: kills the child and frees its memory. May be called again."""
         self._kill()
+        self._free_ring()
+
+    def _free_ring(self) -> None:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
@@ -184,7 +189,7 @@ class MediaReader:
         return Pcm(head.t_us, head.sample_rate_hz, samples)
 
     def _hand_back(self, ring: Ring, slot: int) -> None:
-        if not self._kill.alive:
+        if self._ended or not self._kill.alive:
             return  # the child is gone, and its pipe with it
         ring.give_back(slot)
         self._process.send(bytes([slot]))
