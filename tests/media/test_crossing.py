@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avguard.errors import DecoderCrashError, MediaError, UsageError
-from avguard.media import Frame, start_media, wire
+from avguard.media import Frame, MediaInfo, start_media, wire
 from avguard.media.child import Outlet
 from avguard.media.mono import DTYPES, to_mono
 from avguard.media.picture import Picture, to_picture
@@ -103,6 +105,25 @@ def test_sound_longer_than_a_slot_is_cut_between_samples() -> None:
     assert [(head.slot, head.samples, head.t_us) for head in heads] == [(0, 16, 1_000_000), (1, 4, 1_002_000)]
     parts = [np.frombuffer(slots[h.slot], np.int16, 2 * h.samples).reshape(2, -1) for h in heads]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), values)
+
+
+def test_the_slot_that_came_back_last_is_filled_first() -> None:
+    down_fd, parents_fd = os.pipe()
+    with tempfile.TemporaryFile() as ring:
+        ring.truncate(4 * 4096)
+        outlet = Outlet(-1, down_fd, ring.fileno())
+        outlet._send = lambda message: None  # type: ignore[method-assign]
+        os.write(parents_fd, wire.RING.pack(4, 4096))
+        outlet.begin(MediaInfo("fake", None, None, None))
+        first, second, third = (outlet._take_slot() for _ in range(3))
+        os.write(parents_fd, bytes([second, first]))
+        taken = [outlet._take_slot() for _ in range(3)]
+        assert taken[:2] == [first, second]
+        assert sorted([*taken, third]) == [0, 1, 2, 3]
+        os.close(parents_fd)
+        with pytest.raises(BrokenPipeError):
+            outlet._take_slot()
+    os.close(down_fd)
 
 
 def cut(values: NDArray[np.int16], rate_hz: int, planar: bool) -> list[Sound]:
