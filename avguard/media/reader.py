@@ -31,9 +31,9 @@ class MediaReader:
     """Frames and PCM of one file, decoded by a child process as they are taken.
 
     Items come in the order the decoder delivers them: each stream by itself strictly increasing in ``t_us``, the two
-    interleaved as in the file (pictures trail by the codec's reordering, at most 16 frames, sound by the 80 ms that it
-    is joined to). ``t_us`` is the container's clock: streams keep their own start offset, and the first item may lie before or after 0.
-    Memory does not depend on the length of the file. For one thread at a time.
+    interleaved as in the file (pictures trail by the codec's reordering, at most 16 frames, sound by the 160 ms that
+    it is joined to). ``t_us`` is the container's clock: streams keep their own start offset, and the first item may lie
+    before or after 0. Memory does not depend on the length of the file. For one thread at a time.
 
     The constructor returns while the child is still starting; the first use of ``info`` or of an item waits for it, and
     raises what opening the file can raise.

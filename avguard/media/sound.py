@@ -12,7 +12,7 @@ import av
 from avguard.media.wire import SOUNDS
 
 BLOCK_SAMPLES = 8192
-JOINED_US = 80_000  # two pictures
+JOINED_US = 160_000  # four pictures
 OGG_VIDEO = (b"\x80theora", b"OVP80", b"fishead", b"BBCD", b"\x01video")
 
 

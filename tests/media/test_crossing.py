@@ -139,13 +139,13 @@ def cut(values: NDArray[np.int16], rate_hz: int, planar: bool) -> list[Sound]:
 
 @pytest.mark.parametrize("planar", [False, True])
 def test_short_blocks_are_joined_to_the_samples_that_they_held(planar: bool) -> None:
-    values = np.arange(2 * 7250, dtype=np.int16).reshape(2, -1)
+    values = np.arange(2 * 14350, dtype=np.int16).reshape(2, -1)
     joiner, joined, t_us = Joiner(), [], 500_000
     for k, block in enumerate(cut(values, 44100, planar)):
         joined += joiner.add(t_us + round(k * 100 * 1e6 / 44100), block)
     joined += joiner.rest()
-    assert [sound.samples for _, sound in joined] == [3600, 3600, 50]
-    begins = np.cumsum([0, 3600, 3600])
+    assert [sound.samples for _, sound in joined] == [7100, 7100, 150]
+    begins = np.cumsum([0, 7100, 7100])
     assert [at for at, _ in joined] == [t_us + round(begin * 1e6 / 44100) for begin in begins]
     for begin, (_, sound) in zip(begins, joined, strict=True):
         raw = np.concatenate([np.frombuffer(plane, np.int16, sound.samples * (2 - planar)) for plane in sound.planes])
