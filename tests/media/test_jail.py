@@ -172,6 +172,13 @@ def test_the_end_leaves_nothing_and_stays_the_end(clip: Path) -> None:
     assert list(reader) == []
 
 
+def test_a_child_that_stays_after_the_end_is_ended(clip: Path, forks: ForkServer | None) -> None:
+    with reading(clip, Limits(), "linger", forks) as reader:
+        assert list(reader) == []
+        pid = reader._process.pid
+    assert not alive(pid)
+
+
 def test_the_child_ends_with_its_parent(clip: Path) -> None:
     program = (
         "import sys,time;sys.path[:]=eval(sys.argv[1])\n"
