@@ -90,8 +90,7 @@ class Checker:
             _core.return_freed_memory()
 
     def _judge(self, reader: MediaReader, progress: Progress | None, events: Listener | None = None) -> Verdict:
-        model, info = self._open(), reader.info
-        session = _core.Session(model, expect_video=info.video is not None, expect_audio=info.audio is not None)
+        session = _session(self._open(), reader)
         feed(reader, session, progress, events)
         for warning in reader.info.warnings:
             session.warn(warning)
@@ -112,6 +111,16 @@ class Checker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _session(model: _core.Model, reader: MediaReader) -> _core.Session:
+    """One for what is in the file. Nearly all files hold both: for that it is made while the decoder opens the file."""
+    session = _core.Session(model)
+    info = reader.info
+    if info.video is not None and info.audio is not None:
+        return session
+    del session
+    return _core.Session(model, expect_video=info.video is not None, expect_audio=info.audio is not None)
 
 
 class Stream:

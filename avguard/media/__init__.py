@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from avguard.media.forkserver import ForkServer as ForkServer
-    from avguard.media.items import AudioInfo as AudioInfo
+    from avguard.media.info import AudioInfo as AudioInfo
+    from avguard.media.info import MediaInfo as MediaInfo
+    from avguard.media.info import VideoInfo as VideoInfo
     from avguard.media.items import Frame as Frame
-    from avguard.media.items import MediaInfo as MediaInfo
     from avguard.media.items import Pcm as Pcm
-    from avguard.media.items import VideoInfo as VideoInfo
     from avguard.media.limits import Limits as Limits
     from avguard.media.reader import MediaReader as MediaReader
     from avguard.media.reader import open_media as open_media
     from avguard.media.reader import start_media as start_media
 
 _HOMES = {
-    "AudioInfo": "items",
+    "AudioInfo": "info",
     "ForkServer": "forkserver",
     "Frame": "items",
-    "MediaInfo": "items",
+    "MediaInfo": "info",
     "Pcm": "items",
-    "VideoInfo": "items",
+    "VideoInfo": "info",
     "Limits": "limits",
     "MediaReader": "reader",
     "open_media": "reader",

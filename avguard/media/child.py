@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import av
@@ -17,14 +17,15 @@ import av.subtitles.stream
 
 from avguard.errors import LimitError, MediaError
 from avguard.media import jail, wire
+from avguard.media.bounds import Bounds
 from avguard.media.decode import FilmSource, Item
-from avguard.media.items import AudioInfo, MediaInfo
-from avguard.media.limits import Limits
+from avguard.media.info import AudioInfo, MediaInfo
 from avguard.media.picture import Picture
 from avguard.media.probe import HEAD_BYTES, refuse
-from avguard.media.sound import Sound, SoundFile, missing_bytes, plain_audio
+from avguard.media.sound import Joiner, Sound, SoundFile, missing_bytes, plain_audio
 
 CPU_SLACK_S = 5
+MOST_SLOTS = 256
 
 
 class Outlet:
@@ -36,6 +37,8 @@ class Outlet:
         self._ring_fd = ring_fd
         self._slots: list[memoryview] = []
         self._free: list[int] = []
+        self._given_back = select.poll()
+        self._joiner = Joiner()
         self.sent = 0
 
     def begin(self, info: MediaInfo) -> None:
@@ -45,6 +48,7 @@ class Outlet:
         memory = memoryview(mmap.mmap(self._ring_fd, count * size))
         self._slots = [memory[begin : begin + size] for begin in range(0, count * size, size)]
         self._free = list(range(count))
+        self._given_back.register(self._down_fd, select.POLLIN)
 
     def fits(self, width: int, height: int) -> bool:
         """Whether a picture of this size has room in a slot."""
@@ -75,7 +79,17 @@ class Outlet:
         return picture.strides if padded else wire.row_strides(picture.format, picture.width)
 
     def pcm(self, t_us: int, sound: Sound) -> None:
-        """Send samples, in as many slots as they need."""
+        """Send samples, the last few with those that follow: call ``flush`` behind the last ones."""
+        for begin_us, joined in self._joiner.add(t_us, sound):
+            self._pcm(begin_us, joined)
+
+    def flush(self) -> None:
+        """Send the samples that were kept back."""
+        for begin_us, joined in self._joiner.rest():
+            self._pcm(begin_us, joined)
+
+    def _pcm(self, t_us: int, sound: Sound) -> None:
+        """In as many slots as they need."""
         frame_bytes = sound.channels * wire.SOUNDS[sound.form]
         step = frame_bytes // len(sound.planes)
         most = len(self._slots[0]) // frame_bytes
@@ -102,7 +116,10 @@ class Outlet:
 
     def _take_slot(self) -> int:
         self.sent += 1
-        return self._free.pop() if self._free else self._receive(1)[0]
+        # The one that came back last: its memory is there and in the cache, that of a new one is neither.
+        if not self._free or self._given_back.poll(0):
+            self._free += self._read(MOST_SLOTS)
+        return self._free.pop()
 
     def _send(self, message: bytes) -> None:
         view = memoryview(message)
@@ -112,10 +129,13 @@ class Outlet:
     def _receive(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
-            more = os.read(self._down_fd, size - len(data))
-            if not more:
-                raise BrokenPipeError
-            data += more
+            data += self._read(size - len(data))
+        return data
+
+    def _read(self, most: int) -> bytes:
+        data = os.read(self._down_fd, most)
+        if not data:
+            raise BrokenPipeError
         return data
 
 
@@ -132,7 +152,7 @@ def prepare(media_fd: int) -> bytes:
 def main(task: dict[str, Any]) -> None:
     """Decode ``task["media_fd"]``; every way out but a crash is a message."""
     av.logging.set_level(av.logging.PANIC)
-    limits = Limits(**task["limits"])
+    limits = Bounds(**task["limits"])
     outlet = Outlet(task["up_fd"], task["down_fd"], task["ring_fd"])
     head = prepare(task["media_fd"])
     cpu_seconds = limits.wall_seconds + limits.wall_per_media_second * limits.max_duration_s
@@ -149,10 +169,12 @@ def main(task: dict[str, Any]) -> None:
             )
         )
     except BrokenPipeError:
-        os._exit(0)
+        pass
+    # Nothing is left to tidy up, and the parent waits for this process to be gone.
+    os._exit(0)
 
 
-def run(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> None:
+def run(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> None:
     """Decode to the end. Raises MediaError, LimitError, MemoryError, or BrokenPipeError when nobody listens."""
     refuse(head)
     if plain_audio(head) and _plain(media_fd, head, limits, outlet):
@@ -166,6 +188,7 @@ def run(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> None:
     del backlog
     for item in source.items():
         _forward(item, source, outlet)
+    outlet.flush()
     if not outlet.sent:
         raise MediaError("no picture of the video can be converted to 8-bit colour. Re-encode it to mp4 (H.264).")
     outlet.end(source.warnings())
@@ -181,7 +204,7 @@ def _forward(item: Item, source: FilmSource, outlet: Outlet) -> None:
         outlet.picture(item.t_us, picture, item.orientation)
 
 
-def _plain(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> bool:
+def _plain(media_fd: int, head: bytes, limits: Bounds, outlet: Outlet) -> bool:
     """Read a plain audio file; False, with nothing sent, when libsndfile cannot."""
     try:
         file = SoundFile(media_fd)
@@ -198,12 +221,13 @@ def _plain(media_fd: int, head: bytes, limits: Limits, outlet: Outlet) -> bool:
     info = MediaInfo(plain_audio(head) or "", duration_us if duration_us < wire.MAX_TIME_US else None, None, audio)
     lost = missing_bytes(head, os.fstat(media_fd).st_size)
     if lost:
-        info = replace(info, warnings=(f"truncated: {lost} bytes that the header promises are missing",))
+        info = info._replace(warnings=(f"truncated: {lost} bytes that the header promises are missing",))
     outlet.begin(info)
     outlet.pcm(0, first[1])
     for position, sound in blocks:
         limits.check_duration(position / file.rate_hz)
         outlet.pcm(position * 1_000_000 // file.rate_hz, sound)
+    outlet.flush()
     damage = () if file.complete or lost else ("truncated or damaged: the audio ends before the header says so",)
     outlet.end((*info.warnings, *damage))
     return True

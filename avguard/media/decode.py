@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
@@ -14,9 +13,9 @@ from av.stream import Stream
 
 from avguard.errors import MediaError
 from avguard.media import probe
+from avguard.media.bounds import Bounds
 from avguard.media.clock import MAX_US, DecodeOrder, Epochs, SampleClock, StreamClock, to_us
-from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
-from avguard.media.limits import Limits
+from avguard.media.info import AudioInfo, MediaInfo, VideoInfo
 from avguard.media.picture import Picture, is_hdr, orientation, square, to_picture
 from avguard.media.sound import OneRate, Sound, decoded
 
@@ -46,7 +45,7 @@ class FilmSource:
     Raises MediaError or LimitError, also while items are taken.
     """
 
-    def __init__(self, fd: int, limits: Limits) -> None:
+    def __init__(self, fd: int, limits: Bounds) -> None:
         self._limits = limits
         self._container = probe.open_container(fd, limits)
         self._video = probe.pick_video(self._container, limits)
@@ -249,12 +248,12 @@ class FilmSource:
             return None
         if last.frame is not None:
             info = probe.video_info(self._video, last.orientation, last.t_us)
-            return replace(info, width=self._size[0], height=self._size[1])
+            return info._replace(width=self._size[0], height=self._size[1])
         context = self._video.codec_context
         if context.width and context.height and not self._exhausted:
             self._size = square(context.width, context.height, self._aspect, self._limits)
             info = probe.video_info(self._video, (0, False), self._start_us(self._video))
-            return replace(info, width=self._size[0], height=self._size[1])
+            return info._replace(width=self._size[0], height=self._size[1])
         self._notes.append("no picture of the video stream could be decoded; it is ignored")
         return None
 
@@ -267,7 +266,7 @@ class FilmSource:
             self._audio = None
             return None
         info = probe.audio_info(self._audio, first.t_us if first else self._start_us(self._audio))
-        return replace(info, sample_rate_hz=first.sound.rate_hz) if first and first.sound else info
+        return info._replace(sample_rate_hz=first.sound.rate_hz) if first and first.sound else info
 
     def _note_truncation(self) -> None:
         ends: list[int] = []

@@ -27,6 +27,7 @@ from avguard.media.start import boot
 
 PRELOADED = "avguard.media.child"
 ANSWER_S = 20.0
+MOST_TRIES = 2
 MODES = {
     "media_fd": os.O_RDONLY,
     "ring_fd": os.O_RDWR,
@@ -71,32 +72,49 @@ class ForkServer:
         self._lock, self._owner, self._useless = threading.Lock(), os.getpid(), sys.platform != "linux"
 
     def start(self, task: Mapping[str, Any], fds: Mapping[str, int]) -> Forked | None:
-        """Fork a process that runs ``task`` with ``fds``; None where that cannot be, and nothing was started."""
+        """Fork a process that runs ``task`` with ``fds``; None where that cannot be, and nothing was started.
+
+        A server that died since the last file is followed by another. One that cannot fork is not asked again.
+        """
         if self._owner != os.getpid():
             self._forget()
-        with self._lock:
-            if self._popen is None and not self._begin():
-                return None
-        pid = self.ask({"fork": dict(task), "of": os.getpid(), "fds": dict(fds)})
-        if pid is None:
+        request = {"fork": dict(task), "of": os.getpid(), "fds": dict(fds)}
+        for _ in range(MOST_TRIES):
+            with self._lock:
+                is_new = self._popen is None
+                if is_new and not self._begin():
+                    return None
+            try:
+                pid = self._answer_to(request)
+            except TimeoutError:
+                pid = None
+            except (OSError, ValueError):
+                if is_new:
+                    return None  # whatever ends it would end the next one too
+                continue
+            if pid is not None:
+                return Forked(self, pid)
             self._useless = True
             self.close()
-            return None
-        return Forked(self, pid)
+        return None
 
     def ask(self, request: Mapping[str, Any]) -> int | None:
         """The server's answer; None when it has none, or is gone."""
+        with suppress(OSError, ValueError):
+            return self._answer_to(request)
+        return None
+
+    def _answer_to(self, request: Mapping[str, Any]) -> int | None:
+        """Raises TimeoutError, or another OSError or ValueError when the server is gone; it is ended then."""
         with self._lock:
             if self._popen is None:
-                return None
+                raise BrokenPipeError
             try:
                 return _ask(self._popen, json.dumps(request).encode() + b"\n")
-            except BaseException as failure:
+            except BaseException:
                 # Its answer may still come, and would be taken for that to the next request.
                 self._end()
                 self._popen = None
-                if isinstance(failure, (OSError, ValueError)):
-                    return None
                 raise
 
     def close(self) -> None:
@@ -154,9 +172,11 @@ def _close_pipes(popen: subprocess.Popen[bytes]) -> None:
 
 def main(_: dict[str, Any]) -> None:
     """The server: a request a line on its standard input, a number or null a line on its standard output."""
+    gc.disable()
     with suppress(Exception):  # then each child says what is wrong
         import_module(PRELOADED)
     gc.freeze()  # a collection in a child would copy every page that the libraries' objects lie on
+    gc.enable()
     with os.fdopen(0, "rb") as requests:
         for line in requests:
             os.write(1, json.dumps(_answer(json.loads(line))).encode() + b"\n")

@@ -7,7 +7,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import platform
 import resource
 import struct
 import sys
@@ -121,7 +120,7 @@ def _hung_up(fd: int) -> bool:
 
 
 def _filter_calls(libc: ctypes.CDLL) -> bool:
-    known = MACHINES.get(platform.machine())
+    known = MACHINES.get(os.uname().machine)
     if known is None or struct.calcsize("P") != 8 or sys.byteorder != "little":
         return False
     program = _program(known)

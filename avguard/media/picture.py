@@ -6,15 +6,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import NamedTuple, cast
 
 import av
 from av.buffer import Buffer
 from av.sidedata.sidedata import SideDataContainer
 
-from avguard.media.limits import Limits
+from avguard.media.bounds import Bounds
 from avguard.media.wire import plane_shapes
 
 DIRECT = {"yuv420p": "i420", "yuvj420p": "i420", "nv12": "nv12", "gray": "gray8"}
@@ -28,8 +27,7 @@ UPRIGHT = (0, False)
 MAX_ASPECT = 4
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """Planes (see wire.plane_shapes) whose rows are ``strides`` bytes apart; they live as long as ``owner``."""
 
     format: str
@@ -59,7 +57,7 @@ def to_picture(frame: av.VideoFrame, fit: tuple[int, int] | None = None) -> Pict
     return Picture(form, frame.width, frame.height, views, strides, full_range, matrix, frame)
 
 
-def square(width: int, height: int, aspect: Fraction, limits: Limits) -> tuple[int, int]:
+def square(width: int, height: int, aspect: Fraction, limits: Bounds) -> tuple[int, int]:
     """The size at which a picture whose pixels are ``aspect`` times as wide as high is shown in square pixels.
 
     No detail is lost: one side grows. Where that would be beyond ``limits``, the other side shrinks.

@@ -13,8 +13,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from avguard.errors import LimitError, MediaError
-from avguard.media.items import AudioInfo, VideoInfo
-from avguard.media.limits import Limits
+from avguard.media.bounds import Bounds
+from avguard.media.info import AudioInfo, VideoInfo
 
 HEAD_BYTES = 4096
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,matroska,webm,avi,mpegts,mpeg,wav,mp3,flac,ogg,aac,amr,flv,asf"
@@ -44,7 +44,7 @@ def refuse(head: bytes) -> None:
         raise MediaError("the file is text, not media. Give a video or an audio file.")
 
 
-def open_container(fd: int, limits: Limits) -> InputContainer:
+def open_container(fd: int, limits: Bounds) -> InputContainer:
     """Open the file behind ``fd``; no other file or address can be reached from it.
 
     Raises MediaError when no allowed container fits, LimitError when it has too many streams or needs too much memory.
@@ -69,7 +69,7 @@ def open_container(fd: int, limits: Limits) -> InputContainer:
     return container
 
 
-def _open(fd: int, limits: Limits, **more: str) -> InputContainer:
+def _open(fd: int, limits: Bounds, **more: str) -> InputContainer:
     options = {
         "fd": str(fd),
         "protocol_whitelist": "fd",
@@ -81,7 +81,7 @@ def _open(fd: int, limits: Limits, **more: str) -> InputContainer:
     return av.open("fd:", options=options | more, metadata_errors="replace")
 
 
-def _check_declared(fd: int, limits: Limits) -> None:
+def _check_declared(fd: int, limits: Bounds) -> None:
     """A size beyond max_pixels is forgotten where FFmpeg tries its decoders: read the header again without them."""
     position = os.lseek(fd, 0, os.SEEK_CUR)
     os.lseek(fd, 0, os.SEEK_SET)
@@ -92,7 +92,7 @@ def _check_declared(fd: int, limits: Limits) -> None:
     os.lseek(fd, position, os.SEEK_SET)
 
 
-def pick_video(container: InputContainer, limits: Limits) -> av.VideoStream | None:
+def pick_video(container: InputContainer, limits: Bounds) -> av.VideoStream | None:
     """The default (or first) real video stream, decoder options set; None when there is none.
 
     Raises LimitError when it declares more than ``limits`` allow.
@@ -111,7 +111,7 @@ def pick_video(container: InputContainer, limits: Limits) -> av.VideoStream | No
     return chosen
 
 
-def pick_audio(container: InputContainer, limits: Limits) -> av.AudioStream | None:
+def pick_audio(container: InputContainer, limits: Bounds) -> av.AudioStream | None:
     """The default (or first) audio stream; None when there is none. Raises LimitError."""
     chosen = _default(list(container.streams.audio))
     if chosen is None or chosen.codec_context is None:

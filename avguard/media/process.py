@@ -98,9 +98,12 @@ class DecoderProcess:
 
         Raises DecodeTimeoutError when the wall limit passes, DecoderCrashError when the child dies or talks garbage.
         """
+        message = take_message(self._buffer)
+        if message is not None:
+            return message
         total_s = self._limits.wall_seconds + self._limits.wall_per_media_second * media_seconds
         left_s = min(self._limits.wall_seconds, total_s - self._waited_s)
-        while (message := take_message(self._buffer)) is None:
+        while message is None:
             begin_s = time.monotonic()
             ended = self._wait(left_s)
             spent_s = time.monotonic() - begin_s
@@ -110,6 +113,7 @@ class DecoderProcess:
                 raise self._death()
             if left_s <= 0:
                 raise self._too_slow(media_seconds)
+            message = take_message(self._buffer)
         return message
 
     def send(self, data: bytes) -> None:
@@ -119,6 +123,12 @@ class DecoderProcess:
         except BrokenPipeError:
             return
 
+    def dismiss(self) -> None:
+        """End the child without waiting until it is gone; ``kill`` does that, and is still to be called."""
+        if os.getpid() == self._owner_pid and self._child.poll() is None:
+            self._signal()
+        self._close_pipes()
+
     def kill(self) -> None:
         """End the child and whatever it started, and close every descriptor. May be called again."""
         # A fork of the parent runs the same finalisers, but the child is not its own to end.
@@ -127,18 +137,18 @@ class DecoderProcess:
             try:
                 # Until it is waited for, its number is no other process's.
                 if self._child.poll() is None:
-                    self._kill()
+                    self._signal()
+                    self._child.reap()
             finally:
                 self._close_pipes()
         self._close_pipes()
 
-    def _kill(self) -> None:
+    def _signal(self) -> None:
         try:
             os.killpg(self._child.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             with suppress(ProcessLookupError):
                 os.kill(self._child.pid, signal.SIGKILL)
-        self._child.reap()
 
     def _wait(self, seconds: float) -> bool:
         """Take in what the child wrote within ``seconds``; True when it will write no more."""

@@ -9,14 +9,14 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
 from avguard.errors import AvguardError, InputNotFoundError, LimitError, MediaError, UsageError
 from avguard.media import wire
 from avguard.media.forkserver import ForkServer
-from avguard.media.items import Frame, MediaInfo, Pcm
+from avguard.media.info import MediaInfo
+from avguard.media.items import Frame, Pcm
 from avguard.media.limits import Limits
 from avguard.media.process import DecoderProcess
 from avguard.media.ring import Ring, create_file
@@ -31,9 +31,9 @@ class MediaReader:
     """Frames and PCM of one file, decoded by a child process as they are taken.
 
     Items come in the order the decoder delivers them: each stream by itself strictly increasing in ``t_us``, the two
-    interleaved as in the file (pictures trail by the codec's reordering, at most 16 frames). ``t_us`` is the
-    container's clock: streams keep their own start offset, and the first item may lie before or after 0.
-    Memory does not depend on the length of the file. For one thread at a time.
+    interleaved as in the file (pictures trail by the codec's reordering, at most 16 frames, sound by the 160 ms that
+    it is joined to). ``t_us`` is the container's clock: streams keep their own start offset, and the first item may lie
+    before or after 0. Memory does not depend on the length of the file. For one thread at a time.
 
     The constructor returns while the child is still starting; the first use of ``info`` or of an item waits for it, and
     raises what opening the file can raise.
@@ -98,7 +98,9 @@ class MediaReader:
             raise
         if item is None:
             self._ended = True
-            self.close()
+            # Its memory goes while the caller makes something of what was read.
+            self._process.dismiss()
+            self._free_ring()
             raise StopIteration
         return item
 
@@ -115,6 +117,9 @@ class MediaReader:
     def close(self) -> None:
         """Stop decoding: kills the child and frees its memory. May be called again."""
         self._kill()
+        self._free_ring()
+
+    def _free_ring(self) -> None:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
@@ -161,7 +166,7 @@ class MediaReader:
         if kind != wire.KIND_END:
             raise wire.garbled()
         warnings = wire.parse_texts(wire.parse_json(payload).get("warnings"))
-        self._info = replace(info, warnings=warnings)
+        self._info = info._replace(warnings=warnings)
         return None
 
     def _frame(self, ring: Ring, head: wire.FrameHead) -> Frame:
@@ -179,12 +184,12 @@ class MediaReader:
         samples = ring.samples(head)
         self._hand_back(ring, head.slot)
         if not self._sound_us and info.audio:
-            self._info = replace(info, audio=replace(info.audio, start_us=head.t_us))
+            self._info = info._replace(audio=info.audio._replace(start_us=head.t_us))
         self._sound_us += len(samples) * 1_000_000 // head.sample_rate_hz
         return Pcm(head.t_us, head.sample_rate_hz, samples)
 
     def _hand_back(self, ring: Ring, slot: int) -> None:
-        if not self._kill.alive:
+        if self._ended or not self._kill.alive:
             return  # the child is gone, and its pipe with it
         ring.give_back(slot)
         self._process.send(bytes([slot]))

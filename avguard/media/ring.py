@@ -11,7 +11,8 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-from avguard.media.items import Frame, MediaInfo
+from avguard.media.info import MediaInfo
+from avguard.media.items import Frame
 from avguard.media.mono import to_mono
 from avguard.media.wire import SOUNDS, FrameHead, PcmHead, garbled, padded_bytes, plane_shapes
 

@@ -12,6 +12,7 @@ import av
 from avguard.media.wire import SOUNDS
 
 BLOCK_SAMPLES = 8192
+JOINED_US = 160_000  # four pictures
 OGG_VIDEO = (b"\x80theora", b"OVP80", b"fishead", b"BBCD", b"\x01video")
 
 
@@ -31,12 +32,58 @@ class Sound(NamedTuple):
         """Bytes of all samples."""
         return self.samples * self.channels * SOUNDS[self.form]
 
+    def layout(self) -> tuple[int, str, bool, int]:
+        """What two blocks must have in common to become one."""
+        return self.rate_hz, self.form, self.planar, self.channels
+
 
 def decoded(frame: av.AudioFrame) -> Sound:
     """The samples of ``frame``, which stays in use."""
     form, channels = frame.format.name.removesuffix("p"), len(frame.layout.channels)
     planes = tuple(memoryview(plane) for plane in frame.planes)
     return Sound(frame.sample_rate, frame.samples, form, frame.format.is_planar, channels, planes)
+
+
+class Joiner:
+    """Puts short blocks that follow on each other together: a message costs both processes more than its samples do."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Sound] = []
+        self._t_us = self._samples = 0
+
+    def add(self, t_us: int, sound: Sound) -> Iterator[tuple[int, Sound]]:
+        """Yields (time of the first sample, sound) for what is long enough, or is not continued by this block."""
+        if self._blocks and not self._is_continued_by(t_us, sound):
+            yield from self.rest()
+        if not self._blocks:
+            self._t_us, self._samples = t_us, 0
+        self._blocks.append(sound)
+        self._samples += sound.samples
+        if self._lasts_us() >= JOINED_US:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[tuple[int, Sound]]:
+        """Yields what is left, if anything is."""
+        if self._blocks:
+            joined, self._blocks = self._joined(), []
+            yield self._t_us, joined
+
+    def _is_continued_by(self, t_us: int, sound: Sound) -> bool:
+        # Times are rounded, each for itself.
+        follows = abs(t_us - self._t_us - self._lasts_us()) <= 1
+        return follows and sound.layout() == self._blocks[0].layout()
+
+    def _lasts_us(self) -> int:
+        return self._samples * 1_000_000 // self._blocks[0].rate_hz
+
+    def _joined(self) -> Sound:
+        first = self._blocks[0]
+        if len(self._blocks) == 1:
+            return first
+        size = first.size() // first.samples // len(first.planes)
+        parts = zip(*([plane[: size * b.samples] for plane in b.planes] for b in self._blocks), strict=True)
+        planes = tuple(memoryview(b"".join(part)) for part in parts)
+        return first._replace(samples=self._samples, planes=planes)
 
 
 class OneRate:

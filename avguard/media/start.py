@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 # The child must not run site hooks or read PYTHON* variables, yet find the same packages as its parent.
+# What is imported stays, so it is not searched for garbage.
 BOOT = (
-    "import sys,json,importlib;task=json.loads(sys.argv[1]);sys.path[:]=task['path'];"
-    "importlib.import_module(task['module']).main(task)"
+    "import gc,sys,json,importlib;gc.disable();"
+    "task=json.loads(sys.argv[1]);sys.path[:]=task['path'];"
+    "module=importlib.import_module(task['module']);gc.freeze();gc.enable();module.main(task)"
 )
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # Where a Python build finds its own shared libraries.

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 from avguard.errors import DecoderCrashError
-from avguard.media.items import AudioInfo, MediaInfo, VideoInfo
+from avguard.media.info import AudioInfo, MediaInfo, VideoInfo
 
 HEAD = struct.Struct("<2sBxI")
 FRAME = struct.Struct("<BBBBHIIqIII")
@@ -61,6 +61,7 @@ class PcmHead(NamedTuple):
     t_us: int
 
 
+@lru_cache(64)
 def plane_shapes(format: str, width: int, height: int) -> tuple[tuple[int, int], ...]:
     """Rows and bytes per row of each plane of an 8-bit picture; ``format`` is one of FORMATS."""
     half_width, half_height = (width + 1) // 2, (height + 1) // 2
@@ -81,6 +82,7 @@ def row_strides(format: str, width: int) -> tuple[int, ...]:
     return tuple(row_bytes for _, row_bytes in plane_shapes(format, width, 1))
 
 
+@lru_cache(64)
 def padded_bytes(format: str, height: int, strides: tuple[int, ...]) -> int:
     """Bytes of all planes of a picture whose rows are ``strides`` bytes apart."""
     return sum(rows * stride for (rows, _), stride in zip(plane_shapes(format, 1, height), strides, strict=True))
@@ -112,7 +114,8 @@ def pack_json(kind: int, value: Mapping[str, object]) -> bytes:
 
 def pack_info(info: MediaInfo) -> bytes:
     """The message that says what is in the file."""
-    return pack_json(KIND_INFO, asdict(info))
+    streams = {"video": info.video and info.video._asdict(), "audio": info.audio and info.audio._asdict()}
+    return pack_json(KIND_INFO, info._asdict() | streams)
 
 
 def take_message(buffer: bytearray) -> tuple[int, bytes] | None:

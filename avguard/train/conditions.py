@@ -20,6 +20,7 @@ WORD_S, PAUSE_S, FADE_S = 1.0, 1.0, 0.02
 PAUSE_GAIN = 10 ** (-50 / 20)
 PHONE_HZ = (300.0, 3400.0)
 NOISE_DB = -25.0
+ROOM_SAMPLES = 1024  # a block of AAC, whatever number of them an item holds
 
 Change = Callable[[Frame | Pcm], Frame | Pcm]
 
@@ -71,17 +72,18 @@ def telephone() -> Change:
 
 
 def room() -> Change:
-    """Steady noise 25 dB below the loudest tenth of a second so far."""
+    """Steady noise 25 dB below the loudest block so far."""
     rng, loudest = np.random.default_rng(0), [0.0]
 
     def change(item: Frame | Pcm) -> Frame | Pcm:
         if isinstance(item, Frame):
             return item
-        size = max(item.sample_rate_hz // 10, 1)
-        for start in range(0, len(item.samples), size):
-            power = float(np.mean(np.square(item.samples[start : start + size], dtype=np.float64)))
+        noise = rng.standard_normal(len(item.samples))
+        for start in range(0, len(noise), ROOM_SAMPLES):
+            piece = slice(start, start + ROOM_SAMPLES)
+            power = float(np.mean(np.square(item.samples[piece], dtype=np.float64)))
             loudest[0] = max(loudest[0], power)
-        noise = rng.standard_normal(len(item.samples)) * np.sqrt(loudest[0]) * 10 ** (NOISE_DB / 20)
+            noise[piece] = noise[piece] * np.sqrt(loudest[0]) * 10 ** (NOISE_DB / 20)
         return replace(item, samples=(item.samples + noise).astype(np.float32))
 
     return change

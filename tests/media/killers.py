@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from avguard.media import jail, wire
-from avguard.media.items import MediaInfo, VideoInfo
+from avguard.media.info import MediaInfo, VideoInfo
 
 FILM = MediaInfo("fake", None, VideoInfo("fake", 64, 48, 0, False, (1, 1), 0, 25.0), None)
 
@@ -69,6 +69,12 @@ def _begin(task: dict[str, Any]) -> None:
     os.read(task["down_fd"], wire.RING.size)
 
 
+def _linger(task: dict[str, Any]) -> None:
+    _begin(task)
+    os.write(task["up_fd"], wire.pack_json(wire.KIND_END, {"warnings": []}))
+    time.sleep(60)
+
+
 def _oversize_frame(task: dict[str, Any]) -> None:
     _begin(task)
     head = wire.FrameHead(0, "i420", "bt601", False, False, 0, 4000, 4000, 0, (4000, 2000, 2000))
@@ -115,6 +121,6 @@ def _module(name: str) -> ModuleType:
 
 
 NAMES = ("segfault", "abort", "loop", "gobble", "fork", "garbage", "flood", "huge_info", "deep_json")
-NAMES += ("oversize_frame", "no_such_slot", "strange_error", "shrink", "talkative")
+NAMES += ("linger", "oversize_frame", "no_such_slot", "strange_error", "shrink", "talkative")
 for _name in NAMES:
     sys.modules[f"{__name__}.{_name}"] = _module(_name)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ import pytest
 from numpy.typing import NDArray
 
 from avguard.errors import DecoderCrashError, MediaError, UsageError
-from avguard.media import Frame, start_media, wire
+from avguard.media import Frame, MediaInfo, start_media, wire
 from avguard.media.child import Outlet
 from avguard.media.mono import DTYPES, to_mono
 from avguard.media.picture import Picture, to_picture
-from avguard.media.sound import decoded
+from avguard.media.sound import Joiner, Sound, decoded
 from tests.make_media import Film, write_clip
 
 SIZE = (162, 122)
@@ -98,10 +100,71 @@ def test_sound_longer_than_a_slot_is_cut_between_samples() -> None:
     frame = av.AudioFrame.from_ndarray(values, "s16p", "stereo")
     frame.sample_rate = 8000
     outlet.pcm(1_000_000, decoded(frame))
+    outlet.flush()
     heads = [wire.parse_pcm(message[wire.HEAD.size :]) for message in sent]
     assert [(head.slot, head.samples, head.t_us) for head in heads] == [(0, 16, 1_000_000), (1, 4, 1_002_000)]
     parts = [np.frombuffer(slots[h.slot], np.int16, 2 * h.samples).reshape(2, -1) for h in heads]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), values)
+
+
+def test_the_slot_that_came_back_last_is_filled_first() -> None:
+    down_fd, parents_fd = os.pipe()
+    with tempfile.TemporaryFile() as ring:
+        ring.truncate(4 * 4096)
+        outlet = Outlet(-1, down_fd, ring.fileno())
+        outlet._send = lambda message: None  # type: ignore[method-assign]
+        os.write(parents_fd, wire.RING.pack(4, 4096))
+        outlet.begin(MediaInfo("fake", None, None, None))
+        first, second, third = (outlet._take_slot() for _ in range(3))
+        os.write(parents_fd, bytes([second, first]))
+        taken = [outlet._take_slot() for _ in range(3)]
+        assert taken[:2] == [first, second]
+        assert sorted([*taken, third]) == [0, 1, 2, 3]
+        os.close(parents_fd)
+        with pytest.raises(BrokenPipeError):
+            outlet._take_slot()
+    os.close(down_fd)
+
+
+def cut(values: NDArray[np.int16], rate_hz: int, planar: bool) -> list[Sound]:
+    """(2, n) as blocks of 100 samples of both channels, each plane longer than its samples as FFmpeg's are."""
+    blocks = []
+    for begin in range(0, values.shape[1], 100):
+        block = values[:, begin : begin + 100]
+        rows = [*block] if planar else [np.ascontiguousarray(block.T).reshape(-1)]
+        padded = tuple(memoryview(row.tobytes() + bytes(32)) for row in rows)
+        blocks.append(Sound(rate_hz, block.shape[1], "s16", planar, 2, padded))
+    return blocks
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_short_blocks_are_joined_to_the_samples_that_they_held(planar: bool) -> None:
+    values = np.arange(2 * 14350, dtype=np.int16).reshape(2, -1)
+    joiner, joined, t_us = Joiner(), [], 500_000
+    for k, block in enumerate(cut(values, 44100, planar)):
+        joined += joiner.add(t_us + round(k * 100 * 1e6 / 44100), block)
+    joined += joiner.rest()
+    assert [sound.samples for _, sound in joined] == [7100, 7100, 150]
+    begins = np.cumsum([0, 7100, 7100])
+    assert [at for at, _ in joined] == [t_us + round(begin * 1e6 / 44100) for begin in begins]
+    for begin, (_, sound) in zip(begins, joined, strict=True):
+        raw = np.concatenate([np.frombuffer(plane, np.int16, sound.samples * (2 - planar)) for plane in sound.planes])
+        channels = raw.reshape(2, -1) if planar else raw.reshape(-1, 2).T
+        np.testing.assert_array_equal(channels, values[:, begin : begin + sound.samples])
+    assert [*joiner.rest()] == []
+
+
+@pytest.mark.parametrize(
+    ("late_us", "rate_hz", "count"), [(0, 48000, 1), (1, 48000, 1), (2, 48000, 2), (-2, 48000, 2), (0, 44100, 2)]
+)
+def test_only_what_follows_on_is_joined(late_us: int, rate_hz: int, count: int) -> None:
+    first, second = cut(np.zeros((2, 200), np.int16), 48000, planar=True)
+    joiner, joined = Joiner(), []
+    joined += joiner.add(0, first)
+    joined += joiner.add(100 * 1_000_000 // 48000 + late_us, second._replace(rate_hz=rate_hz))
+    joined += joiner.rest()
+    assert len(joined) == count
+    assert sum(sound.samples for _, sound in joined) == 200
 
 
 def test_the_decoder_process_starts_without_numpy() -> None:

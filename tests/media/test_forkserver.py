@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from avguard.errors import MediaError
-from avguard.media import ForkServer, Limits, start_media
+from avguard.media import ForkServer, Limits, forkserver, start_media
+from avguard.media.start import boot
 from tests.make_media import Film, Sound, write_clip
 from tests.media.test_jail import alive, descriptors
 
@@ -99,6 +100,36 @@ def test_a_server_that_dies_is_followed_by_another(clip: Path, forks: ForkServer
         assert len([*reader]) == len(wanted) - 1
     assert items(clip, forks) == wanted
     assert server_pid(forks) != first
+
+
+def test_one_that_died_between_two_files_is_followed_by_another(clip: Path, forks: ForkServer) -> None:
+    wanted, pids = items(clip, None), set()
+    for _ in range(3):
+        assert items(clip, forks) == wanted
+        pids.add(server_pid(forks))
+        os.kill(server_pid(forks), signal.SIGKILL)
+    assert len(pids) == 3
+    with start_media(clip, None, forks) as reader:
+        next(reader)
+        assert int(status(reader._process.pid)["PPid"]) == server_pid(forks)
+
+
+def test_where_every_server_dies_each_file_starts_one_and_reads_alone(
+    clip: Path, forks: ForkServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def boot_another(_: object, **pipes: int) -> subprocess.Popen[bytes]:
+        started.append(boot({"module": "no_such_module"}, **pipes))
+        return started[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(forkserver, "boot", boot_another)
+        for count in (1, 2):
+            assert items(clip, forks) == items(clip, None)
+            assert len(started) == count
+    assert items(clip, forks) == items(clip, None)
+    assert server_pid(forks) not in [process.pid for process in started]
 
 
 def test_what_it_cannot_fork_starts_alone(clip: Path, forks: ForkServer) -> None:

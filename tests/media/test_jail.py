@@ -172,6 +172,13 @@ def test_the_end_leaves_nothing_and_stays_the_end(clip: Path) -> None:
     assert list(reader) == []
 
 
+def test_a_child_that_stays_after_the_end_is_ended(clip: Path, forks: ForkServer | None) -> None:
+    with reading(clip, Limits(), "linger", forks) as reader:
+        assert list(reader) == []
+        pid = reader._process.pid
+    assert not alive(pid)
+
+
 def test_the_child_ends_with_its_parent(clip: Path) -> None:
     program = (
         "import sys,time;sys.path[:]=eval(sys.argv[1])\n"
@@ -198,7 +205,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     with open_media(path) as reader:
         sizes = []
         for count, item in enumerate(reader):
-            if count % 500 == 400:
+            if count % 300 == 200:
                 status = Path(f"/proc/{reader._process.pid}/status").read_text()
                 sizes.append(int(status.split("RssAnon:")[1].split()[0]))
             assert item.t_us < 61_000_000
