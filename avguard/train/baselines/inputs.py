@@ -87,8 +87,8 @@ def judged_parts(store: Path, rows: Sequence[Row]) -> dict[str, Validation]:
     for part, windows in parts.items():
         if not windows.pairs:
             raise UsageError(
-                f"{store} has no windows of {part} clips: cache them (avguard.train.cache) and have avguard.train.produce "
-                "write them (produce_validation, produce_natural)"
+                f"{store} has no windows of {part} clips: cache them (avguard.train.cache) and have "
+                "avguard.train.produce write them (produce_validation, produce_natural)"
             )
     return parts
 
