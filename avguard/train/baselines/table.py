@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from avguard.evaluate.manifest import Row, normalise_generator
-from avguard.evaluate.metrics import bootstrap
+from avguard.evaluate.metrics import bootstrap, ranks
 from avguard.train.experiments.run import by_clip
 from avguard.train.experiments.table import noisy_or
 from avguard.train.splits import part_of
@@ -84,7 +84,8 @@ def auc_of(
     if len({label for label, *_ in known}) < 2:
         return ""
     labels, values, sources = zip(*known, strict=True)
-    found = bootstrap(labels, values, sources, np.random.default_rng(0), DRAWS)["auc"]
+    # Ranks tell the same apart, and lie where the bootstrap's other metrics want probabilities.
+    found = bootstrap(labels, ranks(values) / len(values), sources, np.random.default_rng(0), DRAWS)["auc"]
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
