@@ -137,7 +137,7 @@ def half(values: Tensor) -> NDArray[np.float16]:
 
 def video_features(model: JointModel, columns: Columns) -> Columns:
     """``looks`` of a video shard."""
-    pixels = torch.from_numpy(np.asarray(columns["rgb"]))
+    pixels = torch.from_numpy(np.array(columns["rgb"]))
     out = []
     for at in range(0, len(pixels), BATCH):
         face = (pixels[at : at + BATCH].float() - SPEC.video.pixel_mean) * SPEC.video.pixel_scale
@@ -147,7 +147,7 @@ def video_features(model: JointModel, columns: Columns) -> Columns:
 
 def audio_features(model: JointModel, columns: Columns) -> Columns:
     """Taps of an audio shard."""
-    linear = torch.from_numpy(np.asarray(columns["linear"]))[:, None]
+    linear = torch.from_numpy(np.array(columns["linear"]))[:, None]
     taps = [
         [half(tap) for tap in taps_of(model, linear[at : at + BATCH].float())] for at in range(0, len(linear), BATCH)
     ]
