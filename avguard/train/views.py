@@ -192,6 +192,7 @@ class Composed(nn.Module):
         video = audio = None
         if self.model.video is not None:
             seen = (face.flatten(1).any(1) | mouth.flatten(1).any(1)).nonzero()[:, 0]
+            seen = seen if len(seen) else torch.zeros(1, dtype=torch.int64, device=mel.device)  # nets need something
             video = self._video(self.model.video, *(x[seen] for x in (face, mouth, motion, looks)))
             video = tuple(tap.new_zeros(len(mel), *tap.shape[1:]).index_copy(0, seen, tap) for tap in video)
         if self.model.audio is not None:
