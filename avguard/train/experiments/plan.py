@@ -27,7 +27,7 @@ FORGERIES = {
 }
 # What each family of generators forges: where one is left out, only streams that could see it are trained apart.
 SOUND_ALONE = ("lip_to_speech", "dubbing", "text_to_speech", "vocoder")
-STEPS, RATE, DROPOUT, DECAY = 200, 3e-3, 0.2, 0.02
+STEPS, RATE, DROPOUT, DECAY = 300, 3e-3, 0.2, 0.02
 WIDTHS = tuple(1 + 0.05 * i for i in range(11))
 SHARES = (0.125, 0.25, 0.5)
 AXES = ("sources", "generators", "forgeries")
