@@ -30,8 +30,8 @@ from avguard.spec import load_spec
 from avguard.train.baselines.faces import FrameNet
 from avguard.train.baselines.offset import SyncNet
 from avguard.train.baselines.sound import SoundNet
-from avguard.train.baselines.table import Result, auc_table, ensemble, late_fusion
-from avguard.train.experiments.table import read_results
+from avguard.train.baselines.table import auc_table, ensemble, late_fusion
+from avguard.train.experiments.results import Result, read_results
 from avguard.train.model import INPUT_SHAPES, JointModel, count_parameters, random_inputs
 from avguard.train.streams import FACES
 from export.delegates import lower_for
@@ -128,7 +128,7 @@ def shown(results: Sequence[Result], found: dict[str, Cost]) -> tuple[list[Resul
     """What the tables are of: the model that ships, a teacher where its seeds are there, baselines, and two fused."""
     by_name = {str(result["name"]): result for result in results}
     chosen, more = [by_name[name] for name in found if name in by_name], dict(found)
-    seeds = [r for r in results if r["group"] == "claims" and r["kind"] == "joint"]
+    seeds = [r for r in results if (r["group"], r["kind"], r.get("label")) == ("claims", "joint", "all")]
     if seeds:
         teacher, one, n = ensemble(seeds, f"mean of {len(seeds)} joint runs"), found[SHIPPED + "float"], len(seeds)
         more[teacher["name"]] = Cost(n * one.parameters, n * one.macs, n * one.size, n * one.ms)

@@ -71,7 +71,7 @@ def test_programs_are_kept_and_every_one_is_timed(tmp_path: Path, monkeypatch: p
 
 def result(name: str, group: str = "baselines", **scores: float) -> dict[str, Any]:
     clips = {"validation": {"a": scores}, "test": {}}
-    return {"name": name, "group": group, "kind": "joint", "parameters": 5, "clips": clips}
+    return {"name": name, "group": group, "label": "all", "kind": "joint", "parameters": 5, "clips": clips}
 
 
 def test_the_teacher_costs_what_its_seeds_do_and_nets_that_are_not_there_have_no_line() -> None:

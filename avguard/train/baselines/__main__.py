@@ -9,7 +9,6 @@ one JSON result beside those of ``avguard.train.experiments``; what has one is n
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +29,8 @@ from avguard.train.baselines.inputs import judged_parts, training_draws, window_
 from avguard.train.baselines.offset import SyncNet, clip_scores, fit_offset
 from avguard.train.baselines.shipped import Shipped
 from avguard.train.baselines.sound import SoundNet
+from avguard.train.experiments.results import write_names, write_result
+from avguard.train.experiments.run import by_clip
 from avguard.train.loop import Settings
 from avguard.train.model import count_parameters
 
@@ -48,12 +49,10 @@ Clips = dict[str, dict[str, dict[str, float]]]
 def save(out: Path, name: str, kind: str, settings: dict[str, Any], parameters: int, clips: Clips) -> None:
     """Write one result, of the form of ``experiments.run.measure``."""
     result = {
-        "name": f"baselines-{name}", "group": "baselines", "kind": kind, "settings": settings,
+        "name": path_of(out, name).stem, "group": "baselines", "label": name, "kind": kind, "settings": settings,
         "spec_hash": load_spec().hash, "steps": settings.get("steps", 0), "parameters": parameters, "clips": clips,
     }  # fmt: skip
-    path = path_of(out, name)
-    path.with_suffix(".tmp").write_text(json.dumps(result, indent=1, sort_keys=True))
-    path.with_suffix(".tmp").rename(path)
+    write_result(out, result)
 
 
 def path_of(out: Path, name: str) -> Path:
@@ -83,7 +82,7 @@ def learned(name: str, settings: Settings, store: Path, rows: Sequence[Row], out
     """Train ``sound``, ``faces`` or ``offset`` and judge it."""
     model = weights(name, settings, store, rows, out / "runs" / f"baselines-{name}.pt")
     judge = clip_scores if isinstance(model, SyncNet) else window_scores
-    clips = {part: judge(model, windows) for part, windows in judged_parts(store, rows).items()}
+    clips = {part: judge(model, windows) for part, windows in judged_parts(store, rows, model.reads).items()}
     save(out, name, model.kind, asdict(settings), count_parameters(model), clips)
 
 
@@ -100,8 +99,8 @@ def described(data: Path, rows: Sequence[Row], out: Path) -> None:
 
 def shipped(checkpoint: Path, store: Path, rows: Sequence[Row], out: Path) -> None:
     """Judge both forms of the model that ships."""
-    parts = judged_parts(store, rows)
     float_model = Shipped(checkpoint)
+    parts = judged_parts(store, rows, Shipped.reads)
     assert float_model.model is not None
     parameters = count_parameters(float_model.model)
     for name, model in (("shipped_float", float_model), ("shipped_int8", Shipped())):
@@ -121,8 +120,8 @@ def main() -> int:
     parser.add_argument("--checkpoint", type=Path, default=Path("export/checkpoints/joint.pt"), help="that ships")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    args.out.mkdir(parents=True, exist_ok=True)
     rows, store = list(read_manifest(args.data)), args.work / "windows"
+    write_names(args.out, by_clip(rows))
     for name in args.names:
         if path_of(args.out, "shipped_int8" if name == "shipped" else name).exists():
             continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +17,12 @@ from avguard.errors import UsageError
 from avguard.evaluate.manifest import Row
 from avguard.spec import load_spec
 from avguard.train.dataset import Sampler
-from avguard.train.experiments.run import NATURAL, by_clip
+from avguard.train.experiments.run import DECIMALS, NATURAL, by_clip
 from avguard.train.loop import Settings, make_sampler
 from avguard.train.model import INPUT_SHAPES
 from avguard.train.store import DIFFERENCE, PIXEL_MEAN, PIXEL_SCALE, Pool
-from avguard.train.validation import Validation, load_validation, load_windows
+from avguard.train.validation import Validation, load_validation, load_windows, natural_inputs
+from avguard.train.views import Inputs, Pixels, tensors
 
 SPEC = load_spec()
 Floats = NDArray[np.float32]
@@ -44,22 +44,34 @@ def head_column(logit: Tensor, *heads: str) -> Tensor:
     return torch.cat([logit if head in heads else zero for head in SPEC.heads], 1)
 
 
-def pack(reads: Collection[str], video: Pool, audio: Pool, videos: NDArray, audios: NDArray) -> tuple[Floats, ...]:
-    """As ``Sampler.pack``, with zeros for every input that is not one of ``reads``. "difference": the face's fourth."""
-    made = {name: np.zeros((len(videos), *shape), np.float32) for name, shape in INPUT_SHAPES.items()}
-    seen, heard = np.flatnonzero(videos >= 0), np.flatnonzero(audios >= 0)
-    if len(seen):
-        if "face" in reads:
-            made["face"][seen, :, :3] = _pixels(video.take("rgb", videos[seen]))
-        if "difference" in reads:
-            made["face"][seen, :, 3:] = video.take("difference", videos[seen]) * np.float32(DIFFERENCE)
-        if "mouth" in reads:
-            made["mouth"][seen] = _pixels(video.take("mouth", videos[seen]))
-        if "motion" in reads:
-            made["motion"][seen] = video.take("motion", videos[seen])
-    for name in {"mel", "linear"} & set(reads) if len(heard) else ():
-        made[name][heard, 0] = audio.take(name, audios[heard])
-    return tuple(made.values())
+class Parts(Pixels):
+    """Inputs in the joint model's places, with zeros for every one that is not among ``reads``.
+
+    "difference" is the fourth channel of faces, "face" the other three.
+    """
+
+    def __init__(self, reads: Collection[str]) -> None:
+        self.reads = reads
+
+    def pack(self, video: Pool, audio: Pool, videos: NDArray[np.int64], audios: NDArray[np.int64]) -> Inputs:
+        """Inputs of paired window numbers; -1 leaves a side empty."""
+        made = {name: np.zeros((len(videos), *shape), np.float32) for name, shape in INPUT_SHAPES.items()}
+        seen, heard = np.flatnonzero(videos >= 0), np.flatnonzero(audios >= 0)
+        if len(seen):
+            self._see(video, videos[seen], seen, made)
+        for name in {"mel", "linear"} & set(self.reads) if len(heard) else ():
+            made[name][heard, 0] = audio.take(name, audios[heard])
+        return tuple(made.values())
+
+    def _see(self, video: Pool, ids: NDArray[np.int64], seen: NDArray[np.int64], made: dict[str, Floats]) -> None:
+        if "face" in self.reads:
+            made["face"][seen, :, :3] = _pixels(video.take("rgb", ids))
+        if "difference" in self.reads:
+            made["face"][seen, :, 3:] = video.take("difference", ids) * np.float32(DIFFERENCE)
+        if "mouth" in self.reads:
+            made["mouth"][seen] = _pixels(video.take("mouth", ids))
+        if "motion" in self.reads:
+            made["motion"][seen] = video.take("motion", ids)
 
 
 def _pixels(values: NDArray[np.uint8]) -> Floats:
@@ -68,22 +80,18 @@ def _pixels(values: NDArray[np.uint8]) -> Floats:
 
 def training_draws(settings: Settings, store: Path, rows: Sequence[Row], reads: Collection[str]) -> Sampler:
     """A sampler over the training windows of ``store`` whose batches hold ``reads`` alone."""
-    pools = [Pool(store / "train" / kind) for kind in ("video", "audio")]
-    for pool in pools:
-        pool.refresh()
-    sampler = make_sampler(settings, *pools, list(rows))
-    sampler.pack = partial(pack, reads)  # type: ignore[method-assign]
-    return sampler
+    views = Parts(reads)
+    return make_sampler(settings, *views.pools(store / "train"), list(rows), views)
 
 
-def judged_parts(store: Path, rows: Sequence[Row]) -> dict[str, Validation]:
+def judged_parts(store: Path, rows: Sequence[Row], reads: Collection[str]) -> dict[str, Validation]:
     """The windows that results are about: ``validation``, and ``test``, whose clips are in the store as they are.
 
     Raises UsageError when the store has no window of one of the two.
     """
-    test = {name for name, row in by_clip(rows).items() if row.split == "test"}
-    natural = load_windows(store / NATURAL, list(rows)).only(test)
-    parts = {"validation": load_validation(store, list(rows)), "test": natural}
+    views, test = Parts(reads), {name for name, row in by_clip(rows).items() if row.split == "test"}
+    natural = load_windows(store / NATURAL, list(rows), views).only(test)
+    parts = {"validation": load_validation(store, list(rows), views), "test": natural}
     for part, windows in parts.items():
         if not windows.pairs:
             raise UsageError(
@@ -93,11 +101,11 @@ def judged_parts(store: Path, rows: Sequence[Row]) -> dict[str, Validation]:
     return parts
 
 
-def batches(windows: Validation, reads: Collection[str]) -> Iterator[tuple[Tensor, ...]]:
+def batches(windows: Validation) -> Iterator[tuple[Tensor, ...]]:
     """Inputs of all windows, as they are, in order."""
     for at in range(0, len(windows.pairs), BATCH):
-        pairs = np.array(windows.pairs[at : at + BATCH])
-        yield tuple(torch.from_numpy(x) for x in pack(reads, windows.video, windows.audio, pairs[:, 0], pairs[:, 1]))
+        inputs = natural_inputs(windows.video, windows.audio, windows.pairs[at : at + BATCH], windows.views)
+        yield tuple(tensors(inputs, "cpu"))
 
 
 def what_is_judged(windows: Validation) -> dict[str, NDArray[np.bool_]]:
@@ -112,12 +120,12 @@ def window_scores(model: Judge, windows: Validation) -> dict[str, dict[str, floa
     seen = what_is_judged(windows)
     kept = np.flatnonzero(np.any([seen[head] for head in model.heads], 0))
     windows = chosen(windows, kept)
-    logits = np.concatenate([model.answer(inputs).numpy() for inputs in batches(windows, model.reads)])
+    logits = np.concatenate([model.answer(inputs).numpy() for inputs in batches(windows)])
     clips, result = np.array(windows.clips), {}
     for clip in sorted(set(windows.clips)):
         own = clips == clip
         found = {h: logits[own & seen[h][kept], n] for n, h in enumerate(SPEC.heads) if h in model.heads}
-        result[clip] = {head: round(float(values.mean()), 5) for head, values in found.items() if len(values)}
+        result[clip] = {head: round(float(values.mean()), DECIMALS) for head, values in found.items() if len(values)}
     return result
 
 

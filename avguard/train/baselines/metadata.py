@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avguard.evaluate.manifest import Head, Row
 from avguard.evaluate.probes import fit_logistic
 from avguard.evaluate.trivial import FAMILIES, Trivial
-from avguard.train.experiments.run import by_clip
+from avguard.train.experiments.run import DECIMALS, by_clip
 from avguard.train.splits import part_of
 
 FACTS = tuple(name for family, names in FAMILIES.items() if not family.startswith("border") for name in names)
@@ -37,4 +37,4 @@ def clip_scores(rows: Sequence[Row], measured: Mapping[str, Trivial], head: Head
     fitted = fit_logistic(np.stack([facts(measured[r.path]) for r in known]), truth)
     judged = {n: r for n, r in by_clip(rows).items() if part_of(r) == part and (r.media == "clips" or head == "audio")}
     chance = fitted.score(np.stack([facts(measured[r.path]) for r in judged.values()]))
-    return dict(zip(judged, np.round(np.log(chance / (1 - chance)), 5).tolist(), strict=True))
+    return dict(zip(judged, np.round(np.log(chance / (1 - chance)), DECIMALS).tolist(), strict=True))

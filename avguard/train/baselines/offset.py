@@ -19,6 +19,7 @@ from avguard.spec import load_spec
 from avguard.train.align import lag_curves
 from avguard.train.baselines.inputs import Floats, batches, chosen, what_is_judged
 from avguard.train.dataset import Sampler
+from avguard.train.experiments.run import DECIMALS
 from avguard.train.loop import Ema, Settings, learning_rate
 from avguard.train.losses import alignment_loss
 from avguard.train.streams import Collapse, MouthNet, Separable, conv
@@ -89,9 +90,9 @@ def clip_scores(model: SyncNet, windows: Validation) -> dict[str, dict[str, floa
     names = np.array(windows.clips)
     model.eval()
     curves: list[Floats] = []
-    for inputs in batches(windows, model.reads):
+    for inputs in batches(windows):
         video, audio = (functional.normalize(x[:, :, 0], dim=1).numpy() for x in model(*inputs[1:4]))
         curves.append(lag_curves(video, audio))
     table = np.concatenate(curves)
     scores = {name: -confidence(table[names == name].mean(0)) for name in sorted(set(names.tolist()))}
-    return {name: dict.fromkeys(model.heads, round(score, 5)) for name, score in scores.items()}
+    return {name: dict.fromkeys(model.heads, round(score, DECIMALS)) for name, score in scores.items()}

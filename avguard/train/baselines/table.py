@@ -9,25 +9,18 @@ bona fide clips of its part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from avguard.evaluate.manifest import Row, normalise_generator
 from avguard.evaluate.metrics import bootstrap, ranks
+from avguard.train.experiments.compare import DRAWS, TRUTHS, Scores, Truth, noisy_or
+from avguard.train.experiments.results import Result
 from avguard.train.experiments.run import by_clip
-from avguard.train.experiments.table import noisy_or
 from avguard.train.splits import part_of
 
-Result = dict[str, Any]
-Scores = dict[str, float]
-DRAWS = 1000
-# (column, truth, head of a result that answers it)
-COLUMNS: tuple[tuple[str, Callable[[Row], int | None], str], ...] = (
-    ("video", lambda row: row.truth("video"), "video"),
-    ("audio", lambda row: row.truth("audio"), "audio"),
-    ("either", lambda row: int(row.kind == "fake"), "sync"),
-)
+# The head that answers for each truth.
+HEADS = {"video": "video", "audio": "audio", "either": "sync"}
 
 
 def known_generators(rows: Sequence[Row]) -> frozenset[str]:
@@ -75,9 +68,7 @@ def late_fusion(video: Result, audio: Result, name: str) -> Result:
     return {**video, "name": name, "parameters": video["parameters"] + audio["parameters"], "clips": clips}
 
 
-def auc_of(
-    result: Result, head: str, part: str, kept: set[str], clips: Mapping[str, Row], truth: Callable[[Row], int | None]
-) -> str:
+def auc_of(result: Result, head: str, part: str, kept: set[str], clips: Mapping[str, Row], truth: Truth) -> str:
     """AUC with its 95 % interval over sources; "" where the result does not answer, or a class is missing."""
     scores = {n: v[head] for n, v in result["clips"].get(part, {}).items() if head in v and n in kept}
     known = [(label, scores[n], clips[n].source) for n in sorted(scores) if (label := truth(clips[n])) is not None]
@@ -92,10 +83,14 @@ def auc_of(
 def auc_table(results: Sequence[Result], rows: Sequence[Row]) -> str:
     """Markdown: one line for each result, three columns for each of video, audio and either."""
     counted, clips = groups(rows), by_clip(rows)
-    cells = [[f"{column}, {group}" for column, *_ in COLUMNS for group in counted]]
+    cells = [[f"{column}, {group}" for column in HEADS for group in counted]]
     for result in results:
         cells.append(
-            [auc_of(result, h, part, kept, clips, t) for _, t, h in COLUMNS for part, kept in counted.values()]
+            [
+                auc_of(result, head, part, kept, clips, TRUTHS[name])
+                for name, head in HEADS.items()
+                for part, kept in counted.values()
+            ]
         )
     names = ["model", *(str(result["name"]) for result in results)]
     lines = ["| " + " | ".join([name, *line]) + " |" for name, line in zip(names, cells, strict=True)]

@@ -13,11 +13,11 @@ import torch
 
 from avguard.spec import load_spec
 from avguard.train.baselines.__main__ import main
-from avguard.train.experiments.table import read_results
+from avguard.train.experiments.results import read_results
 from avguard.train.model import JointModel
 from tests.train.baselines.worlds import names, world
 
-FORM = {"name", "group", "kind", "settings", "spec_hash", "steps", "parameters", "clips"}
+FORM = {"name", "group", "label", "kind", "settings", "spec_hash", "steps", "parameters", "clips"}
 
 
 def test_every_net_leaves_a_result_of_the_experiments_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

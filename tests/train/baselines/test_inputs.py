@@ -12,11 +12,10 @@ from torch import Tensor
 
 from avguard.errors import UsageError
 from avguard.evaluate.manifest import read_manifest
-from avguard.train.baselines.inputs import head_column, judged_parts, pack, training_draws, window_scores
-from avguard.train.dataset import Sampler
+from avguard.train.baselines.inputs import Parts, head_column, judged_parts, training_draws, window_scores
 from avguard.train.loop import Settings
 from avguard.train.model import INPUT_SHAPES
-from avguard.train.store import Pool
+from avguard.train.views import PIXELS
 from tests.train.baselines.worlds import world
 
 EVERYTHING = (*INPUT_SHAPES, "difference")
@@ -28,15 +27,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_what_is_read_is_what_the_joint_model_gets_and_the_rest_is_zero(folders: tuple[Path, Path]) -> None:
-    pools = [Pool(folders[1] / "train" / kind) for kind in ("video", "audio")]
-    for pool in pools:
-        pool.refresh()
+    pools = PIXELS.pools(folders[1] / "train")
     videos, audios = np.array([0, -1, 5]), np.array([3, 2, -1])
-    wanted = Sampler.pack(*pools, videos, audios)
-    for found, array in zip(pack(EVERYTHING, *pools, videos, audios), wanted, strict=True):
+    wanted = PIXELS.pack(*pools, videos, audios)
+    for found, array in zip(Parts(EVERYTHING).pack(*pools, videos, audios), wanted, strict=True):
         np.testing.assert_allclose(found, array, atol=1e-6)
     for name in INPUT_SHAPES:
-        for other, found, array in zip(INPUT_SHAPES, pack([name], *pools, videos, audios), wanted, strict=True):
+        for other, found, array in zip(INPUT_SHAPES, Parts([name]).pack(*pools, videos, audios), wanted, strict=True):
             colours = slice(3) if other == "face" else slice(None)
             np.testing.assert_allclose(found[:, :, colours], array[:, :, colours] * (other == name), atol=1e-6)
 
@@ -61,14 +58,14 @@ class Loud:
 
 def test_a_clip_scores_the_mean_of_its_windows_in_the_heads_that_are_answered(folders: tuple[Path, Path]) -> None:
     data, store = folders
-    parts = judged_parts(store, read_manifest(data))
+    parts = judged_parts(store, read_manifest(data), ["mel"])
     assert set(parts) == {"validation", "test"}
     scores = window_scores(Loud(), parts["test"])
     assert set(scores) == {str(clip) for clip in parts["test"].clips}
     assert all(set(heads) == {"audio", "sync"} for heads in scores.values())
     first = parts["test"].clips[0]
     mel = parts["test"].audio.take("mel", np.array([parts["test"].pairs[0][1]]))
-    assert scores[first]["audio"] == pytest.approx(float(mel.astype(np.float32).mean()), abs=1e-4)
+    assert scores[first]["audio"] == pytest.approx(float(mel.astype(np.float32).mean()), abs=1e-3)
 
 
 def test_a_store_without_test_windows_says_what_to_do(folders: tuple[Path, Path]) -> None:
@@ -76,7 +73,7 @@ def test_a_store_without_test_windows_says_what_to_do(folders: tuple[Path, Path]
     lines = (data / "clips.csv").read_text().replace(",test,", ",train,")
     (data / "clips.csv").write_text(lines)
     with pytest.raises(UsageError, match="no windows of test clips"):
-        judged_parts(store, read_manifest(data))
+        judged_parts(store, read_manifest(data), ["mel"])
 
 
 def test_a_column_is_the_heads_own() -> None:

@@ -14,7 +14,7 @@ from avguard.evaluate.manifest import read_manifest
 from avguard.evaluate.metrics import auc
 from avguard.train.baselines.faces import FrameNet
 from avguard.train.baselines.fit import fit
-from avguard.train.baselines.inputs import judged_parts, training_draws, window_scores
+from avguard.train.baselines.inputs import Parts, judged_parts, training_draws, window_scores
 from avguard.train.baselines.offset import SyncNet, clip_scores, confidence, fit_offset
 from avguard.train.baselines.sound import ROWS, SoundNet
 from avguard.train.dataset import Sampler
@@ -49,7 +49,7 @@ def test_a_planted_cue_is_learned(net: type[SoundNet | FrameNet], head: str, ste
     rows = read_manifest(data)
     sampler = training_draws(SHORT, store, rows, net.reads)
     trained = fit(net(), sampler, replace(SHORT, steps=steps))
-    scores = window_scores(trained, judged_parts(store, rows)["test"])
+    scores = window_scores(trained, judged_parts(store, rows, net.reads)["test"])
     assert all(set(heads) == {head} for heads in scores.values())
     truth = {Path(row.path).stem: int(row.kind == "fake") for row in rows}
     assert auc([truth[clip] for clip in scores], [heads[head] for heads in scores.values()]) == 1.0
@@ -72,7 +72,7 @@ def test_lips_and_voice_of_one_moment_are_surer_than_of_two(tmp_path: Path) -> N
     video.refresh()
     audio.refresh()
     clips = [p[0].clip for p in pairs]
-    sampler = Sampler(video, audio, {c: c for c in clips}, dict.fromkeys(clips, "real"))
+    sampler = Sampler(video, audio, {c: c for c in clips}, dict.fromkeys(clips, "real"), views=Parts(SyncNet.reads))
     net = fit_offset(SyncNet(), sampler, replace(SHORT, steps=40))
     fresh = [talk(seed) for seed in range(100, 108)]
     write_part(tmp_path / "fresh", *(list(side) for side in zip(*fresh, strict=True)))
@@ -80,12 +80,14 @@ def test_lips_and_voice_of_one_moment_are_surer_than_of_two(tmp_path: Path) -> N
     for pool in pools:
         pool.refresh()
     names = [p[0].clip for p in fresh]
-    together = clip_scores(net, Validation(names, [(i, i) for i in range(8)], *pools, {}))
-    apart = clip_scores(net, Validation(names, [(i, (i + 1) % 8) for i in range(8)], *pools, {}))
+    together = clip_scores(net, Validation(names, [(i, i) for i in range(8)], *pools, {}, Parts(SyncNet.reads)))
+    apart = clip_scores(net, Validation(names, [(i, (i + 1) % 8) for i in range(8)], *pools, {}, Parts(SyncNet.reads)))
     assert max(s["sync"] for s in together.values()) < min(s["sync"] for s in apart.values())
     assert all(s["sync"] == s["desync"] for s in apart.values())
     # Without a picture there is nothing to compare.
-    assert clip_scores(net, Validation(names[:2], [(-1, 0), (0, 0)], *pools, {})).keys() == {names[1]}
+    assert clip_scores(net, Validation(names[:2], [(-1, 0), (0, 0)], *pools, {}, Parts(SyncNet.reads))).keys() == {
+        names[1]
+    }
 
 
 def test_confidence_is_the_depth_of_the_valley() -> None:
