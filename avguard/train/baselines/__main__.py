@@ -40,7 +40,7 @@ PARTS = ("validation", "test")
 # As many steps as one core does in about eight minutes; rates as of the joint model and of ``align``, not tuned.
 SETTINGS = {
     "sound": Settings(steps=800, learning_rate=1e-3, weight_decay=1e-2, without_parts="validation,test"),
-    "faces": Settings(steps=800, learning_rate=5e-4, without_parts="validation,test"),
+    "faces": Settings(steps=400, learning_rate=5e-4, without_parts="validation,test"),
     "offset": Settings(steps=1000, learning_rate=1e-3, weight_decay=0.05, without_parts="validation,test"),
 }
 Clips = dict[str, dict[str, dict[str, float]]]
