@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -165,6 +166,18 @@ def result(
         "trained_parameters": {"joint": 300_000, "video": 200_000, "audio": 50_000}[kind],
         "clips": clips,
     }
+
+
+def test_what_another_process_is_at_is_passed_over(folders: tuple[Path, Path, Path]) -> None:
+    data, store, out = folders
+    experiments = [Experiment(name, "claims", "all", "audio", replace(TINY, streams="audio")) for name in ("a", "b")]
+    (out / "runs/a").mkdir(parents=True)
+    with (out / "runs/a/lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        run_all(experiments, data, store, out)
+        assert [r["name"] for r in read_results(out)] == ["b"]
+    run_all(experiments, data, store, out)
+    assert [r["name"] for r in read_results(out)] == ["a", "b"]
 
 
 HEADS = {"joint": ("video", "audio", "sync"), "video": ("video",), "audio": ("audio",)}
