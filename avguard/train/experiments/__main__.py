@@ -16,7 +16,7 @@ from avguard import Checker
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.partial import measure, table
 from avguard.train.experiments.plan import STEPS, plan
-from avguard.train.experiments.results import read_results
+from avguard.train.experiments.results import read_clips, read_results
 from avguard.train.experiments.run import NATURAL, run_all
 from avguard.train.experiments.table import tables
 from avguard.train.frozen import make_features
@@ -45,7 +45,7 @@ def main() -> int:
             sys.stdout.write(table(list(measure(rows, args.data, checker))) + "\n")
         return 0
     if args.step == "table":
-        sys.stdout.write(tables(read_results(args.out), read_manifest(args.data)))
+        sys.stdout.write(tables(read_results(args.out), read_clips(args.out)))
         return 0
     if not (args.work / "windows" / NATURAL).exists():
         from avguard.train.produce import produce_natural

@@ -22,7 +22,7 @@ import torch
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.spec import load_spec
 from avguard.train.experiments.plan import Experiment
-from avguard.train.experiments.results import Result, write_names, write_result
+from avguard.train.experiments.results import Result, write_clips, write_result
 from avguard.train.families import family_of
 from avguard.train.loop import Trainer
 from avguard.train.model import count_parameters
@@ -39,7 +39,7 @@ def run_all(experiments: Sequence[Experiment], data: Path, store: Path, out: Pat
 
     Several processes may share a plan: what one of them is at, the others pass over.
     """
-    write_names(out, by_clip(read_manifest(data)))
+    write_clips(out, by_clip(read_manifest(data)))
     for number, experiment in enumerate(experiments, 1):
         folder = out / "runs" / experiment.name
         with _alone(folder) as alone:

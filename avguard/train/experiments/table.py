@@ -12,7 +12,6 @@ from avguard.evaluate.manifest import Row
 from avguard.train.experiments.compare import COLUMNS, TRUTHS, Compared, compare, plain, scores_of, signed
 from avguard.train.experiments.plan import AXES, KINDS, SHARES
 from avguard.train.experiments.results import Result
-from avguard.train.experiments.run import by_clip
 
 PARTS = ("validation", "test")
 FUSIONS = {
@@ -24,9 +23,8 @@ FUSIONS = {
 Rows = Mapping[str, Row]
 
 
-def tables(results: Sequence[Result], rows: Sequence[Row]) -> str:
+def tables(results: Sequence[Result], clips: Rows) -> str:
     """The whole page of tables, those with anything in them."""
-    clips = by_clip(rows)
     pages = (
         ("Joint against trained apart", claims_table(results, clips)),
         ("How the joint model may say that either one was manipulated", fusion_table(results, clips)),

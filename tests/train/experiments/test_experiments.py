@@ -14,7 +14,7 @@ import pytest
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.compare import noisy_or
 from avguard.train.experiments.plan import AXES, FORGERIES, SHARES, SOUND_ALONE, Experiment, plan
-from avguard.train.experiments.results import read_results
+from avguard.train.experiments.results import read_clips, read_results
 from avguard.train.experiments.run import by_clip, measure, run_all
 from avguard.train.experiments.table import ablation_table, claims_table, curve_table, folds_table, tables, unseen_table
 from avguard.train.families import FAMILIES, family_of
@@ -178,6 +178,7 @@ def test_what_another_process_is_at_is_passed_over(folders: tuple[Path, Path, Pa
         assert [r["name"] for r in read_results(out)] == ["b"]
     run_all(experiments, data, store, out)
     assert [r["name"] for r in read_results(out)] == ["a", "b"]
+    assert {name: row.source for name, row in read_clips(out).items()} == {name: f"s/{name}" for name in NAMES}
 
 
 HEADS = {"joint": ("video", "audio", "sync"), "video": ("video",), "audio": ("audio",)}
@@ -221,7 +222,7 @@ def test_changes_are_measured_against_the_whole(folders: tuple[Path, Path, Path]
 
 
 def test_a_page_has_what_there_is_and_baselines_too(folders: tuple[Path, Path, Path]) -> None:
-    rows = list(read_manifest(folders[0]))
+    rows = by_clip(read_manifest(folders[0]))
     page = tables([result("claims", kind, HEADS[kind], 1.0) for kind in HEADS], rows)
     assert page.count("## ") == 2
     assert "| validation | its sync head | 1.000 [1.00, 1.00] | +0.000" in page
