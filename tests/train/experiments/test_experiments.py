@@ -11,12 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avguard.errors import UsageError
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.compare import noisy_or
 from avguard.train.experiments.plan import AXES, FORGERIES, SHARES, SOUND_ALONE, Experiment, plan
 from avguard.train.experiments.results import read_clips, read_results
 from avguard.train.experiments.run import by_clip, measure, run_all
-from avguard.train.experiments.table import ablation_table, claims_table, curve_table, folds_table, tables, unseen_table
+from avguard.train.experiments.table import (
+    MARK,
+    ablation_table,
+    claims_table,
+    curve_table,
+    folds_table,
+    tables,
+    unseen_table,
+    with_tables,
+)
 from avguard.train.families import FAMILIES, family_of
 from avguard.train.forge import audio as forge_audio
 from avguard.train.forge import video as forge_video
@@ -228,6 +238,13 @@ def test_a_page_has_what_there_is_and_baselines_too(folders: tuple[Path, Path, P
     assert "| validation | its sync head | 1.000 [1.00, 1.00] | +0.000" in page
     baseline = result("baselines", "audio", ("audio",), 1.0, "bands")
     assert "| baselines-bands-audio | 50,000 | validation |  | 1.000 [1.00, 1.00] |  |" in tables([baseline], rows)
+
+
+def test_a_page_keeps_its_words_and_gets_new_tables() -> None:
+    page = f"Words.\n\n{MARK}\n\nold tables\n"
+    assert with_tables(page, "new\n") == f"Words.\n\n{MARK}\n\nnew\n"
+    with pytest.raises(UsageError, match="no line"):
+        with_tables("Words.\n", "new\n")
 
 
 def test_late_fusion_is_the_odds_of_one_or_the_other() -> None:
