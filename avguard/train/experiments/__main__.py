@@ -16,9 +16,9 @@ from avguard import Checker
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.partial import measure, table
 from avguard.train.experiments.plan import STEPS, plan
-from avguard.train.experiments.results import read_results
+from avguard.train.experiments.results import read_clips, read_results
 from avguard.train.experiments.run import NATURAL, run_all
-from avguard.train.experiments.table import tables
+from avguard.train.experiments.table import tables, with_tables
 from avguard.train.frozen import make_features
 from avguard.train.loop import Settings
 
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
     parser.add_argument("--work", type=Path, default=Path("runs/store"), help="folder of cached tensors and windows")
     parser.add_argument("--out", type=Path, default=Path("runs/experiments"))
+    parser.add_argument("--page", type=Path, help="a page whose tables are made anew, in place of printing them")
     parser.add_argument("--only", default="", help="start of the names to run")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each run with frozen trunks")
     parser.add_argument("--minutes", type=float, default=30.0, help="training time of each fold")
@@ -45,7 +46,11 @@ def main() -> int:
             sys.stdout.write(table(list(measure(rows, args.data, checker))) + "\n")
         return 0
     if args.step == "table":
-        sys.stdout.write(tables(read_results(args.out), read_manifest(args.data)))
+        made = tables(read_results(args.out), read_clips(args.out))
+        if args.page:
+            args.page.write_text(with_tables(args.page.read_text(encoding="utf-8"), made), encoding="utf-8")
+        else:
+            sys.stdout.write(made)
         return 0
     if not (args.work / "windows" / NATURAL).exists():
         from avguard.train.produce import produce_natural

@@ -9,8 +9,10 @@ same by the checkpoint that the run went on from).
 
 from __future__ import annotations
 
+import fcntl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import torch
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.spec import load_spec
 from avguard.train.experiments.plan import Experiment
-from avguard.train.experiments.results import Result, write_names, write_result
+from avguard.train.experiments.results import Result, write_clips, write_result
 from avguard.train.families import family_of
 from avguard.train.loop import Trainer
 from avguard.train.model import count_parameters
@@ -33,15 +35,33 @@ DECIMALS = 3
 
 
 def run_all(experiments: Sequence[Experiment], data: Path, store: Path, out: Path) -> None:
-    """Run what has no result yet. Interrupt and start again to go on, in the middle of a run too."""
-    write_names(out, by_clip(read_manifest(data)))
+    """Run what has no result yet. Interrupt and start again to go on, in the middle of a run too.
+
+    Several processes may share a plan: what one of them is at, the others pass over.
+    """
+    write_clips(out, by_clip(read_manifest(data)))
     for number, experiment in enumerate(experiments, 1):
-        if (out / f"{experiment.name}.json").exists():
-            continue
-        print(f"\n[{number}/{len(experiments)}] {experiment.name}", file=sys.stderr, flush=True)
-        trainer = Trainer(experiment.settings, data, store, out / "runs" / experiment.name)
-        trainer.run()
-        write_result(out, measure(experiment, trainer, data, store))
+        folder = out / "runs" / experiment.name
+        with _alone(folder) as alone:
+            if not alone or (out / f"{experiment.name}.json").exists():
+                continue
+            print(f"\n[{number}/{len(experiments)}] {experiment.name}", file=sys.stderr, flush=True)
+            trainer = Trainer(experiment.settings, data, store, folder)
+            trainer.run()
+            write_result(out, measure(experiment, trainer, data, store))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process is at the run in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def measure(experiment: Experiment, trainer: Trainer, data: Path, store: Path) -> Result:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from avguard.errors import UsageError
 from avguard.evaluate.manifest import Row
 from avguard.train.experiments.compare import COLUMNS, TRUTHS, Compared, compare, plain, scores_of, signed
 from avguard.train.experiments.plan import AXES, KINDS, SHARES
 from avguard.train.experiments.results import Result
-from avguard.train.experiments.run import by_clip
 
+MARK = "<!-- tables: python -m avguard.train.experiments table -->"
 PARTS = ("validation", "test")
 FUSIONS = {
     "sync": "its sync head",
@@ -24,9 +25,8 @@ FUSIONS = {
 Rows = Mapping[str, Row]
 
 
-def tables(results: Sequence[Result], rows: Sequence[Row]) -> str:
+def tables(results: Sequence[Result], clips: Rows) -> str:
     """The whole page of tables, those with anything in them."""
-    clips = by_clip(rows)
     pages = (
         ("Joint against trained apart", claims_table(results, clips)),
         ("How the joint model may say that either one was manipulated", fusion_table(results, clips)),
@@ -37,6 +37,14 @@ def tables(results: Sequence[Result], rows: Sequence[Row]) -> str:
         ("More sources, judged on those left out", folds_table(results, clips)),
     )
     return "\n\n".join(f"## {title}\n\n{table}" for title, table in pages if table.count("\n") > 1) + "\n"
+
+
+def with_tables(page: str, made: str) -> str:
+    """``page`` with what stands below its MARK put in place by ``made``. Raises UsageError on a page without one."""
+    head, mark, _ = page.partition(MARK)
+    if not mark:
+        raise UsageError(f"the page has no line {MARK}: put one where its tables are to stand")
+    return f"{head}{MARK}\n\n{made}"
 
 
 def _lines(header: Iterable[str], body: Iterable[Iterable[str]]) -> str:

@@ -4,18 +4,29 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from avguard.errors import UsageError
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.compare import noisy_or
 from avguard.train.experiments.plan import AXES, FORGERIES, SHARES, SOUND_ALONE, Experiment, plan
-from avguard.train.experiments.results import read_results
+from avguard.train.experiments.results import read_clips, read_results
 from avguard.train.experiments.run import by_clip, measure, run_all
-from avguard.train.experiments.table import ablation_table, claims_table, curve_table, folds_table, tables, unseen_table
+from avguard.train.experiments.table import (
+    MARK,
+    ablation_table,
+    claims_table,
+    curve_table,
+    folds_table,
+    tables,
+    unseen_table,
+    with_tables,
+)
 from avguard.train.families import FAMILIES, family_of
 from avguard.train.forge import audio as forge_audio
 from avguard.train.forge import video as forge_video
@@ -167,6 +178,19 @@ def result(
     }
 
 
+def test_what_another_process_is_at_is_passed_over(folders: tuple[Path, Path, Path]) -> None:
+    data, store, out = folders
+    experiments = [Experiment(name, "claims", "all", "audio", replace(TINY, streams="audio")) for name in ("a", "b")]
+    (out / "runs/a").mkdir(parents=True)
+    with (out / "runs/a/lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        run_all(experiments, data, store, out)
+        assert [r["name"] for r in read_results(out)] == ["b"]
+    run_all(experiments, data, store, out)
+    assert [r["name"] for r in read_results(out)] == ["a", "b"]
+    assert {name: row.source for name, row in read_clips(out).items()} == {name: f"s/{name}" for name in NAMES}
+
+
 HEADS = {"joint": ("video", "audio", "sync"), "video": ("video",), "audio": ("audio",)}
 
 
@@ -208,12 +232,19 @@ def test_changes_are_measured_against_the_whole(folders: tuple[Path, Path, Path]
 
 
 def test_a_page_has_what_there_is_and_baselines_too(folders: tuple[Path, Path, Path]) -> None:
-    rows = list(read_manifest(folders[0]))
+    rows = by_clip(read_manifest(folders[0]))
     page = tables([result("claims", kind, HEADS[kind], 1.0) for kind in HEADS], rows)
     assert page.count("## ") == 2
     assert "| validation | its sync head | 1.000 [1.00, 1.00] | +0.000" in page
     baseline = result("baselines", "audio", ("audio",), 1.0, "bands")
     assert "| baselines-bands-audio | 50,000 | validation |  | 1.000 [1.00, 1.00] |  |" in tables([baseline], rows)
+
+
+def test_a_page_keeps_its_words_and_gets_new_tables() -> None:
+    page = f"Words.\n\n{MARK}\n\nold tables\n"
+    assert with_tables(page, "new\n") == f"Words.\n\n{MARK}\n\nnew\n"
+    with pytest.raises(UsageError, match="no line"):
+        with_tables("Words.\n", "new\n")
 
 
 def test_late_fusion_is_the_odds_of_one_or_the_other() -> None:

@@ -6,7 +6,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from avguard.train.experiments.results import read_results, write_names, write_result
+from avguard.data.row import Row
+from avguard.train.experiments.results import read_clips, read_results, write_clips, write_result
+
+
+def row(name: str, fake: int | None = None) -> Row:
+    kind = "fake" if fake else "real"
+    return Row(f"clips/{name}.mp4", "clips", kind, fake, None, "g" * bool(fake), f"s/{name}", "", "test", 2.0)
+
+
+def clips_of(*names: str) -> dict[str, Row]:
+    return {name: row(name) for name in names}
+
+
+def test_what_is_true_of_clips_is_kept(tmp_path: Path) -> None:
+    rows = {"b": row("b", 1), "a": row("a", 0), "c": row("c")}
+    write_clips(tmp_path, rows)
+    found = read_clips(tmp_path)
+    assert list(found) == ["a", "b", "c"]
+    for name, one in found.items():
+        for fact in ("media", "kind", "video", "audio", "generator", "source", "split"):
+            assert getattr(one, fact) == getattr(rows[name], fact)
 
 
 def made(name: str, clips: dict[str, dict[str, float]]) -> dict[str, object]:
@@ -14,7 +34,7 @@ def made(name: str, clips: dict[str, dict[str, float]]) -> dict[str, object]:
 
 
 def test_what_is_read_was_written(tmp_path: Path) -> None:
-    write_names(tmp_path, ["c", "a", "b"])
+    write_clips(tmp_path, clips_of("c", "a", "b"))
     clips = {"c": {"video": 1.25, "audio": -0.5, "sync": 0.0, "desync": 3.0}, "a": {"audio": 2.125}}
     write_result(tmp_path, made("two", clips))
     write_result(tmp_path, made("one", {}))
@@ -26,9 +46,9 @@ def test_what_is_read_was_written(tmp_path: Path) -> None:
 
 
 def test_names_once_given_stay(tmp_path: Path) -> None:
-    write_names(tmp_path, ["b"])
+    write_clips(tmp_path, clips_of("b"))
     write_result(tmp_path, made("one", {"b": {"video": 1.0}}))
-    write_names(tmp_path, ["a", "b"])
+    write_clips(tmp_path, clips_of("a", "b"))
     assert read_results(tmp_path)[0]["clips"]["validation"] == {"b": {"video": 1.0}}
 
 
