@@ -24,14 +24,13 @@ from torch.export import export
 from torch.utils.flop_counter import FlopCounterMode
 
 from avguard import _core
-from avguard.evaluate.manifest import read_manifest
 from avguard.models import open_bundle
 from avguard.spec import load_spec
 from avguard.train.baselines.faces import FrameNet
 from avguard.train.baselines.offset import SyncNet
 from avguard.train.baselines.sound import SoundNet
 from avguard.train.baselines.table import auc_table, ensemble, late_fusion
-from avguard.train.experiments.results import Result, read_results
+from avguard.train.experiments.results import Result, read_clips, read_results
 from avguard.train.model import INPUT_SHAPES, JointModel, count_parameters, random_inputs
 from avguard.train.streams import FACES
 from export.delegates import lower_for
@@ -160,7 +159,6 @@ def main() -> int:
     parser.add_argument(
         "--programs", type=Path, default=Path("build/baselines"), help="where exported baselines are kept"
     )
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("AVGUARD_SHARED", "../shared")) / "data")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     args = parser.parse_args()
     # Both runtimes would use every core that they may.
@@ -168,7 +166,7 @@ def main() -> int:
     with quiet():
         found = costs(args.programs, args.rounds)
     results, more = shown(read_results(args.results), found)
-    sys.stdout.write(f"{cost_table(more)}\n\n{auc_table(results, list(read_manifest(args.data)))}\n")
+    sys.stdout.write(f"{cost_table(more)}\n\n{auc_table(results, read_clips(args.results))}\n")
     return 0
 
 

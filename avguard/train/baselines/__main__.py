@@ -29,7 +29,7 @@ from avguard.train.baselines.inputs import judged_parts, training_draws, window_
 from avguard.train.baselines.offset import SyncNet, clip_scores, fit_offset
 from avguard.train.baselines.shipped import Shipped
 from avguard.train.baselines.sound import SoundNet
-from avguard.train.experiments.results import write_names, write_result
+from avguard.train.experiments.results import write_clips, write_result
 from avguard.train.experiments.run import by_clip
 from avguard.train.loop import Settings
 from avguard.train.model import count_parameters
@@ -121,7 +121,7 @@ def main() -> int:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows, store = list(read_manifest(args.data)), args.work / "windows"
-    write_names(args.out, by_clip(rows))
+    write_clips(args.out, by_clip(rows))
     for name in args.names:
         if path_of(args.out, "shipped_int8" if name == "shipped" else name).exists():
             continue

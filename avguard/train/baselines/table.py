@@ -16,21 +16,22 @@ from avguard.evaluate.manifest import Row, normalise_generator
 from avguard.evaluate.metrics import bootstrap, ranks
 from avguard.train.experiments.compare import DRAWS, TRUTHS, Scores, Truth, noisy_or
 from avguard.train.experiments.results import Result
-from avguard.train.experiments.run import by_clip
 from avguard.train.splits import part_of
 
 # The head that answers for each truth.
 HEADS = {"video": "video", "audio": "audio", "either": "sync"}
 
 
-def known_generators(rows: Sequence[Row]) -> frozenset[str]:
+def known_generators(clips: Mapping[str, Row]) -> frozenset[str]:
     """Normalised names of the generators whose fakes training sees."""
-    return frozenset(normalise_generator(r.generator) for r in rows if part_of(r) == "train" and r.kind == "fake")
+    return frozenset(
+        normalise_generator(r.generator) for r in clips.values() if part_of(r) == "train" and r.kind == "fake"
+    )
 
 
-def groups(rows: Sequence[Row]) -> dict[str, tuple[str, set[str]]]:
+def groups(clips: Mapping[str, Row]) -> dict[str, tuple[str, set[str]]]:
     """By column: the part, and its clips that count."""
-    known, clips = known_generators(rows), by_clip(rows)
+    known = known_generators(clips)
 
     def of(part: str, wanted: Callable[[bool], bool]) -> tuple[str, set[str]]:
         kept = {n for n, r in clips.items() if r.kind == "real" or wanted(normalise_generator(r.generator) in known)}
@@ -80,9 +81,9 @@ def auc_of(result: Result, head: str, part: str, kept: set[str], clips: Mapping[
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
-def auc_table(results: Sequence[Result], rows: Sequence[Row]) -> str:
+def auc_table(results: Sequence[Result], clips: Mapping[str, Row]) -> str:
     """Markdown: one line for each result, three columns for each of video, audio and either."""
-    counted, clips = groups(rows), by_clip(rows)
+    counted = groups(clips)
     cells = [[f"{column}, {group}" for column in HEADS for group in counted]]
     for result in results:
         cells.append(

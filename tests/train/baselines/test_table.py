@@ -25,6 +25,7 @@ ROWS = [
     row("u_known", "fake", "test", "s/b", "Known"), row("u_new", "fake", "test", "s/b", "New"),
     row("u_real", "real", "test", "s/c"),
 ]  # fmt: skip
+CLIPS = {row.group: row for row in ROWS}
 
 
 def result(name: str, heads: tuple[str, ...], fakes: dict[str, float]) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def cells(text: str) -> dict[str, list[str]]:
 
 
 def test_seen_and_unseen_are_by_what_training_has() -> None:
-    counted = groups(ROWS)
+    counted = groups(CLIPS)
     assert counted["seen"] == ("validation", {"t1", "t2", "v_known", "v_real", "u_known", "u_real"})
     assert "u_known" not in counted["unseen"][1]
     assert {"u_new", "u_real"} <= counted["unseen"][1]
@@ -50,7 +51,7 @@ def test_seen_and_unseen_are_by_what_training_has() -> None:
 def test_a_cell_is_the_auc_of_its_clips_and_empty_where_a_model_does_not_answer() -> None:
     right = result("right", ("video", "audio", "sync"), {"v_known": 1, "v_new": -1, "u_new": 2, "u_known": -9})
     deaf = result("deaf", ("video",), {"v_known": -1, "v_new": 1, "u_new": -1})
-    found = cells(auc_table([right, deaf], ROWS))
+    found = cells(auc_table([right, deaf], CLIPS))
     assert found["model"][:3] == ["video, validation", "video, seen", "video, unseen"]
     values = [cell.split()[0] if cell else "" for cell in found["right"]]
     assert values == ["0.50", "1.00", "1.00"] * 3
