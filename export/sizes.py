@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,10 @@ class Cost:
 
 def count_macs(model: nn.Module, inputs: Sequence[Tensor]) -> int:
     """Multiply-accumulates of all convolutions and matrix products."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(*inputs)
+    # The counter stumbles over parameters that are expanded where no gradient is recorded.
+    still = deepcopy(model).eval().requires_grad_(False)
+    with FlopCounterMode(display=False) as counter:
+        still(*inputs)
     return int(counter.get_total_flops()) // 2
 
 

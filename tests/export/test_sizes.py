@@ -17,7 +17,7 @@ from avguard.train import model as joint
 from avguard.train.baselines.graph_attention import GraphPool
 from avguard.train.streams import conv
 from export import sizes
-from export.sizes import SHIPPED, Cost, Net, cost_table, count_macs, exported, runner, shown
+from export.sizes import NETS, SHIPPED, Cost, Net, cost_table, count_macs, exported, runner, shown
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -30,6 +30,8 @@ def test_macs_are_those_that_the_joint_model_counts_itself() -> None:
     window = joint.random_inputs(1, torch.Generator().manual_seed(0))
     assert count_macs(model, window) == joint.count_macs(model)["total"]
     assert count_macs(nn.Linear(8, 4), [torch.zeros(3, 8)]) == 96
+    net = NETS["baselines-sound"]
+    assert 1e7 < count_macs(net.make(), net.inputs()) < 1e8
 
 
 def test_a_net_that_is_wholly_delegated_runs_in_the_product_s_core() -> None:
