@@ -37,7 +37,7 @@ from avguard.train.model import count_parameters
 NAMES = ("sound", "faces", "offset", "metadata", "shipped")
 LEARNED: dict[str, type[SoundNet | FrameNet | SyncNet]] = {"sound": SoundNet, "faces": FrameNet, "offset": SyncNet}
 PARTS = ("validation", "test")
-# As many steps as one core does in about eight minutes; rates as of the joint model and of ``align``, not tuned.
+# Two to four minutes of one core; rates as of the joint model and of ``align``, not tuned.
 SETTINGS = {
     "sound": Settings(steps=800, learning_rate=1e-3, weight_decay=1e-2, without_parts="validation,test"),
     "faces": Settings(steps=400, learning_rate=5e-4, without_parts="validation,test"),

@@ -93,6 +93,6 @@ def auc_table(results: Sequence[Result], clips: Mapping[str, Row]) -> str:
                 for part, kept in counted.values()
             ]
         )
-    names = ["model", *(str(result["name"]) for result in results)]
+    names = ["model", *(str(result["name"]).removeprefix("baselines-") for result in results)]
     lines = ["| " + " | ".join([name, *line]) + " |" for name, line in zip(names, cells, strict=True)]
     return "\n".join([lines[0], "|---" * (len(cells[0]) + 1) + "|", *lines[1:]])
