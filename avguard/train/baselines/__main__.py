@@ -26,7 +26,7 @@ from avguard.train.baselines import metadata
 from avguard.train.baselines.faces import FrameNet
 from avguard.train.baselines.fit import fit
 from avguard.train.baselines.inputs import judged_parts, training_draws, window_scores
-from avguard.train.baselines.offset import SyncNet, clip_scores, fit_offset
+from avguard.train.baselines.offset import SyncNet, clip_scores
 from avguard.train.baselines.shipped import Shipped
 from avguard.train.baselines.sound import SoundNet
 from avguard.train.experiments.results import write_clips, write_result
@@ -71,7 +71,8 @@ def weights(
             load_imagenet(model.trunk)
         model = model.to(memory_format=torch.channels_last)
         sampler = training_draws(settings, store, rows, model.reads)
-        trained = (fit_offset if isinstance(model, SyncNet) else fit)(model, sampler, settings)
+        draw = sampler.draw_bona_fide if isinstance(model, SyncNet) else sampler.draw
+        trained = fit(model, draw, model.loss, settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"model": trained.state_dict(), "spec_hash": load_spec().hash}, path)
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model"])

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from avguard.train.backbone import TAP_CHANNELS, Trunk
-from avguard.train.baselines.inputs import head_column
+from avguard.train.baselines.inputs import SMOOTHING, head_column
 from avguard.train.dataset import VIDEO, Batch
+from avguard.train.losses import masked_bce
 from avguard.train.streams import conv, pool
 
 FEATURES = 256
@@ -39,9 +40,9 @@ class FrameNet(nn.Module):
         logits: Tensor = self(face.flatten(0, 1))
         return head_column(logits.reshape(face.shape[:2]).mean(1, keepdim=True), "video")
 
-    def learn(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits and labels (N, 1), NaN where unknown, of one face of each window that has a picture: its step's."""
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy of one face of each window that has a picture with its step's label, where that is known."""
         face, truth = torch.from_numpy(batch.inputs[0]), torch.from_numpy(batch.steps[:, VIDEO])
         rows = (~torch.isnan(truth)).any(1).nonzero()[:, 0]
         at = torch.randint(face.shape[1], (len(rows),))
-        return self(face[rows, at, :3]), truth[rows, at, None]
+        return masked_bce(self(face[rows, at, :3]), truth[rows, at, None], smoothing=SMOOTHING)

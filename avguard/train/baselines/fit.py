@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains the baselines that learn from labels: AdamW, the joint model's rate curve and moving average, fixed steps."""
+"""Trains the baselines: AdamW, the joint model's rate curve and moving average, a fixed number of steps."""
 
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from avguard.train.dataset import Batch, Sampler
+from avguard.train.dataset import Batch
 from avguard.train.loop import Ema, Settings, learning_rate
-from avguard.train.losses import masked_bce
+
+Draw = Callable[[int, np.random.Generator], Batch]
+Model = TypeVar("Model", bound=nn.Module)
 
 
-class Learner(Protocol):
-    """What ``fit`` trains: a module that says of a batch what it answers, and what it should have."""
+def fit(model: Model, draw: Draw, loss_of: Callable[[Batch], Tensor], settings: Settings) -> Model:
+    """Train ``model`` for ``settings.steps`` batches of ``draw``; returns the average of its weights, for evaluation.
 
-    def learn(self, batch: Batch) -> tuple[Tensor, Tensor]: ...
-
-
-def fit(model: torch.nn.Module, sampler: Sampler, settings: Settings) -> torch.nn.Module:
-    """Train ``model``, a Learner, for ``settings.steps``; returns the average of its weights, in evaluation mode."""
+    ``loss_of`` a batch is what ``model`` is to make small.
+    """
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -31,10 +31,8 @@ def fit(model: torch.nn.Module, sampler: Sampler, settings: Settings) -> torch.n
     for step in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step / settings.steps)
-        batch = sampler.draw(settings.batch, rng)
         model.train()
-        logits, labels = model.learn(batch)
-        loss = masked_bce(logits, labels, smoothing=settings.smoothing)
+        loss = loss_of(draw(settings.batch, rng))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -43,4 +41,5 @@ def fit(model: torch.nn.Module, sampler: Sampler, settings: Settings) -> torch.n
         shown = 0.95 * shown + 0.05 * float(loss.detach()) if step else float(loss.detach())
         if step % 20 == 0:
             print(f"\rstep {step} of {settings.steps}, loss {shown:.3f} ", end="", file=sys.stderr, flush=True)
-    return ema.model.eval()
+    averaged: Model = ema.model.eval()
+    return averaged

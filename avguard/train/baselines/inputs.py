@@ -27,6 +27,7 @@ from avguard.train.views import Inputs, Pixels, tensors
 SPEC = load_spec()
 Floats = NDArray[np.float32]
 BATCH = 32
+SMOOTHING = Settings().smoothing  # of labels, as the joint model's
 
 
 class Judge(Protocol):

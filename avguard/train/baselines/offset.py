@@ -8,8 +8,6 @@ than any other. A clip's score is minus its confidence, so that more is more sus
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,9 +16,8 @@ from torch.nn import functional
 from avguard.spec import load_spec
 from avguard.train.align import lag_curves
 from avguard.train.baselines.inputs import Floats, batches, chosen, what_is_judged
-from avguard.train.dataset import Sampler
+from avguard.train.dataset import Batch
 from avguard.train.experiments.run import DECIMALS
-from avguard.train.loop import Ema, Settings, learning_rate
 from avguard.train.losses import alignment_loss
 from avguard.train.streams import Collapse, MouthNet, Separable, conv
 from avguard.train.validation import Validation
@@ -52,29 +49,11 @@ class SyncNet(nn.Module):
     def forward(self, mouth: Tensor, motion: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         return self.video(torch.cat([self.mouth(mouth), motion], 1)), self.audio(mel)
 
-
-def fit_offset(model: SyncNet, sampler: Sampler, settings: Settings) -> SyncNet:
-    """Train on bona fide pairs for ``settings.steps``; returns the average of the weights, in evaluation mode."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    rng, ema = np.random.default_rng(settings.seed), Ema(model, settings.ema)
-    for step in range(settings.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(settings, step / settings.steps)
-        batch = sampler.draw_bona_fide(settings.batch, rng)
-        model.train()
-        video, audio = model(*(torch.from_numpy(x) for x in batch.inputs[1:4]))
+    def loss(self, batch: Batch) -> Tensor:
+        """How badly lips and voice find each other, of a batch of bona fide pairs."""
+        video, audio = self(*(torch.from_numpy(x) for x in batch.inputs[1:4]))
         in_sync, lags = torch.from_numpy(batch.in_sync), torch.from_numpy(batch.lags)
-        loss = alignment_loss(video, audio, in_sync, lags=lags, own_window=True)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        ema.update(model)
-        if step % 20 == 0:
-            text = f"\rstep {step} of {settings.steps}, alignment {float(loss.detach()):.3f} "
-            print(text, end="", file=sys.stderr, flush=True)
-    averaged: SyncNet = ema.model
-    return averaged
+        return alignment_loss(video, audio, in_sync, lags=lags, own_window=True)
 
 
 def confidence(curve: Floats) -> float:

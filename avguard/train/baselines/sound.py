@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from avguard.spec import load_spec
 from avguard.train.baselines.graph_attention import GraphAttention, GraphPool, HeterogeneousAttention
-from avguard.train.baselines.inputs import head_column
+from avguard.train.baselines.inputs import SMOOTHING, head_column
 from avguard.train.dataset import AUDIO, Batch
+from avguard.train.losses import masked_bce
 
 SPEC = load_spec()
 POOL = (6, 3)
@@ -98,7 +99,7 @@ class SoundNet(nn.Module):
         """The joint model's five inputs -> window logits (N, 4)."""
         return head_column(self(inputs[4]), "audio")
 
-    def learn(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits and labels (N, 1), NaN where unknown, of a training batch."""
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy with the labels of windows, where these are known."""
         truth = torch.from_numpy(batch.window[:, AUDIO, None])
-        return self(torch.from_numpy(batch.inputs[4])), truth
+        return masked_bce(self(torch.from_numpy(batch.inputs[4])), truth, smoothing=SMOOTHING)

@@ -15,7 +15,7 @@ from avguard.evaluate.metrics import auc
 from avguard.train.baselines.faces import FrameNet
 from avguard.train.baselines.fit import fit
 from avguard.train.baselines.inputs import Parts, judged_parts, training_draws, window_scores
-from avguard.train.baselines.offset import SyncNet, clip_scores, confidence, fit_offset
+from avguard.train.baselines.offset import SyncNet, clip_scores, confidence
 from avguard.train.baselines.sound import ROWS, SoundNet
 from avguard.train.dataset import Sampler
 from avguard.train.loop import Settings
@@ -48,7 +48,8 @@ def test_a_planted_cue_is_learned(net: type[SoundNet | FrameNet], head: str, ste
     data, store = world(tmp_path)
     rows = read_manifest(data)
     sampler = training_draws(SHORT, store, rows, net.reads)
-    trained = fit(net(), sampler, replace(SHORT, steps=steps))
+    model = net()
+    trained = fit(model, sampler.draw, model.loss, replace(SHORT, steps=steps))
     scores = window_scores(trained, judged_parts(store, rows, net.reads)["test"])
     assert all(set(heads) == {head} for heads in scores.values())
     truth = {Path(row.path).stem: int(row.kind == "fake") for row in rows}
@@ -61,7 +62,8 @@ def test_the_same_seed_trains_the_same_net(tmp_path: Path) -> None:
     for _ in range(2):
         torch.manual_seed(3)
         sampler = training_draws(SHORT, store, read_manifest(data), SoundNet.reads)
-        made.append(fit(SoundNet(), sampler, replace(SHORT, steps=2)).state_dict())
+        model = SoundNet()
+        made.append(fit(model, sampler.draw, model.loss, replace(SHORT, steps=2)).state_dict())
     assert all(torch.equal(a, b) for a, b in zip(made[0].values(), made[1].values(), strict=True))
 
 
@@ -73,7 +75,8 @@ def test_lips_and_voice_of_one_moment_are_surer_than_of_two(tmp_path: Path) -> N
     audio.refresh()
     clips = [p[0].clip for p in pairs]
     sampler = Sampler(video, audio, {c: c for c in clips}, dict.fromkeys(clips, "real"), views=Parts(SyncNet.reads))
-    net = fit_offset(SyncNet(), sampler, replace(SHORT, steps=40))
+    model = SyncNet()
+    net = fit(model, sampler.draw_bona_fide, model.loss, replace(SHORT, steps=40))
     fresh = [talk(seed) for seed in range(100, 108)]
     write_part(tmp_path / "fresh", *(list(side) for side in zip(*fresh, strict=True)))
     pools = Pool(tmp_path / "fresh/video"), Pool(tmp_path / "fresh/audio")
