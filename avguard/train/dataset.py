@@ -86,8 +86,8 @@ class Sampler:
         """``sources`` and ``kinds``: by clip. ``wanted``: of a clip and a forge family, whether to draw the window.
 
         ``taught``: batches bring their ``clean`` inputs along. ``views``: what of a window the model is given.
-        ``moved_share``: of bona fide pairs, those whose sound is moved. ``mismatch_heads``: of the two sync heads, those
-        to which a voice that belongs to other lips is a fake; the other is not told.
+        ``moved_share``: of bona fide pairs, those whose sound is moved. ``mismatch_heads``: sync heads to which a voice
+        that belongs to other lips is a fake; others are not told.
         """
         self.taught, self.views, self.moved_share = taught, views, moved_share
         self._mismatch = np.array([1 if head in mismatch_heads else NAN for head in (SYNC, DESYNC)], np.float32)
