@@ -8,7 +8,7 @@ voice do not belong together). NaN: unknown, masked in the loss.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,13 +81,16 @@ class Sampler:
         taught: bool = False,
         views: Pixels = PIXELS,
         moved_share: float = MOVED_SHARE,
+        mismatch_heads: Sequence[int] = (SYNC, DESYNC),
     ) -> None:
         """``sources`` and ``kinds``: by clip. ``wanted``: of a clip and a forge family, whether to draw the window.
 
         ``taught``: batches bring their ``clean`` inputs along. ``views``: what of a window the model is given.
-        ``moved_share``: of bona fide pairs, those whose sound is moved.
+        ``moved_share``: of bona fide pairs, those whose sound is moved. ``mismatch_heads``: sync heads to which a voice
+        that belongs to other lips is a fake; others are not told.
         """
         self.taught, self.views, self.moved_share = taught, views, moved_share
+        self._mismatch = np.array([1 if head in mismatch_heads else NAN for head in (SYNC, DESYNC)], np.float32)
         self.video, self.audio, self.sources, self.kinds, self.wanted = video, audio, sources, kinds, wanted
         self.reindex()
 
@@ -243,7 +246,7 @@ class Sampler:
             lag = int(lags[i])
             self.views.move(inputs, int(i), lag)
             if abs(lag) >= SHORTEST_SHIFT_FRAMES:
-                window[i, [SYNC, DESYNC]], steps[i, [SYNC, DESYNC]] = 1, 1
+                window[i, SYNC:], steps[i, SYNC:] = self._mismatch, self._mismatch[:, None]
                 continue
             # What left at one end came in at the other, where it belongs to another moment.
             count = -(-abs(lag) * STEPS // SPEC.window.frames)
@@ -257,8 +260,7 @@ class Sampler:
         if video < 0:
             return
         if kind == "mismatch":
-            window[i, SYNC] = window[i, DESYNC] = 1
-            steps[i, SYNC] = steps[i, DESYNC] = 1
+            window[i, SYNC:], steps[i, SYNC:] = self._mismatch, self._mismatch[:, None]
             return
         either = np.fmax(steps[i, VIDEO], steps[i, AUDIO])
         unknown = np.isnan(steps[i, VIDEO]) | np.isnan(steps[i, AUDIO])

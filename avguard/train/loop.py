@@ -68,6 +68,7 @@ class Settings:
     taps: int = 3  # depths at which the sync-stream reads both streams, from the coarsest on
     frozen_trunks: int = 0  # 1: trunks stay ImageNet's, and what they see was computed beforehand, see ``frozen``
     moved_share: float = 0.5  # of bona fide pairs, those whose sound is moved; 0: they align at lag zero alone
+    mismatch_heads: str = "sync,desync"  # to which a voice that belongs to other lips is a fake, joined by commas
     hold_out: str = ""  # families of generators that training must not see, joined by commas
     without: str = ""  # families of the forge to do without, joined by commas
     without_heads: str = ""  # heads that are not trained, joined by commas

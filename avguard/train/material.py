@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avguard.evaluate.manifest import Row
+from avguard.spec import load_spec
 from avguard.train.dataset import Sampler
 from avguard.train.families import family_of
 from avguard.train.splits import part_of
@@ -19,6 +20,7 @@ from avguard.train.views import PIXELS, Pixels
 if TYPE_CHECKING:
     from avguard.train.loop import Settings
 
+SPEC = load_spec()
 ALWAYS = "real_splice"
 """A bona fide control among the forge's families: it stays however few of these there are."""
 
@@ -63,5 +65,6 @@ def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row], 
 
     kinds = {n: r.kind for n, r in names.items()}
     return Sampler(
-        video, audio, sources, kinds, wanted, bool(settings.teachers), views=views, moved_share=settings.moved_share
-    )
+        video, audio, sources, kinds, wanted, bool(settings.teachers), views, settings.moved_share,
+        [SPEC.heads.index(head) for head in _names(settings.mismatch_heads)],
+    )  # fmt: skip

@@ -80,3 +80,19 @@ def test_lags_are_moved_as_often_as_asked(sampler: Sampler) -> None:
     assert not still.draw_bona_fide(64, np.random.default_rng(0)).lags.any()
     always = drawn(sampler, Settings(moved_share=1.0))
     assert (always.draw_bona_fide(64, np.random.default_rng(0)).lags != 0).mean() > 0.8
+
+
+def test_a_mismatch_is_a_fake_to_the_heads_that_are_told_so(sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avguard.train.dataset.MIX", {"mismatch": 0.5, "bona_fide": 0.5})
+    monkeypatch.setattr("avguard.train.dataset.MODALITY_DROPOUT", 0.0)
+    both, one = (
+        drawn(sampler, Settings(mismatch_heads=heads)).draw(64, np.random.default_rng(0))
+        for heads in ("sync,desync", "desync")
+    )
+    apart = both.window[:, 3] == 1
+    assert 20 < apart.sum() < 60
+    assert (both.window[apart, 2] == 1).all()
+    assert np.isnan(one.window[apart, 2]).all()
+    assert np.isnan(one.steps[apart, 2]).all()
+    assert np.array_equal(one.window[:, 3], both.window[:, 3])
+    assert np.array_equal(one.window[~apart], both.window[~apart], equal_nan=True)

@@ -117,6 +117,7 @@ def ablations(out: Path, seeds: int) -> dict[str, dict[str, Any]]:
         "two_taps": {"taps": 2},
         "one_tap": {"taps": 1},
         "no_desync": {"without_heads": "desync"},
+        "either_without_mismatch": {"mismatch_heads": "desync"},
         "no_steps": {"steps_weight": 0.0},
         "given_alone": {"share_forgeries": 0.0},
         "forge_alone": {"share_generators": 0.0},
