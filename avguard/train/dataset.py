@@ -8,15 +8,15 @@ voice do not belong together). NaN: unknown, masked in the loss.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avguard.spec import load_spec
-from avguard.train.store import Pool, decode_video
-from avguard.train.styles import mix_band_styles
+from avguard.train.store import Pool
+from avguard.train.views import PIXELS, Inputs, Pixels
 
 SPEC = load_spec()
 STEPS = SPEC.window.steps
@@ -50,57 +50,22 @@ MIX = {
     "given_fake": 0.27,
     "sound_alone": 0.18,
 }
+GROUPS = {
+    "bona_fide": "real",
+    "mismatch": "real",
+    "forged_audio": "real_revoiced",
+    "forged_video": "forged",
+    "forged_both": "forged_revoiced",
+    "given_fake": "given",
+}
+"""Pictures that each draw takes."""
 # 1 would draw every window alike, 0 every source alike: many sources are a single clip, a few are a hundred.
 EVENNESS = 0.3
 MODALITY_DROPOUT = 0.06
-VIEW_DROPOUT = 0.10
 # Offsets below 240 ms happen to bona fide clips; what is nearer than this is not called a mismatch.
 SHORTEST_SHIFT_FRAMES = 6
 # Half of the bona fide pairs have their sound moved, so that alignment cannot be told from places in the window.
 MOVED_SHARE, LONGEST_MOVE_FRAMES = 0.5, 12
-
-
-def hide(inputs: tuple[NDArray[np.float32], ...], rng: np.random.Generator) -> None:
-    """Take away parts of what the model sees, in place and blind to the class, so that no single cue can carry it.
-
-    Whole views (face, frame difference, mouth, motion, mel or linear bands) of one modality at a time, a square of the
-    face, and stretches of time and frequency of the sound (SpecAugment, Park et al. 2019).
-    """
-    face, mouth, motion, mel, linear = inputs
-    for i in range(len(face)):
-        view = rng.random(2)
-        if view[0] < VIEW_DROPOUT:
-            face[i] = 0
-        elif view[0] < 2 * VIEW_DROPOUT:
-            mouth[i] = motion[i] = 0
-        elif view[0] < 3 * VIEW_DROPOUT:
-            motion[i] = 0
-        elif view[0] < 4 * VIEW_DROPOUT:
-            face[i, :, 3] = 0
-        if view[1] < VIEW_DROPOUT:
-            mel[i] = 0
-        elif view[1] < 2 * VIEW_DROPOUT:
-            linear[i] = 0
-        _erase_square(face[i], rng)
-        mask_sound(mel[i, 0], linear[i, 0], rng)
-
-
-def _erase_square(face: NDArray[np.float32], rng: np.random.Generator) -> None:
-    side = int(rng.integers(16, 48))
-    top, left = rng.integers(0, face.shape[-1] - side, 2)
-    if rng.random() < 0.5:
-        face[:, :, top : top + side, left : left + side] = 0
-
-
-def mask_sound(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: np.random.Generator) -> None:
-    for bands in (mel, linear):
-        width = int(rng.integers(0, bands.shape[0] // 4))
-        low = int(rng.integers(0, bands.shape[0] - width))
-        bands[low : low + width] = 0
-    for _ in range(2):
-        width = int(rng.integers(0, mel.shape[1] // 6))
-        start = int(rng.integers(0, mel.shape[1] - width))
-        mel[:, start : start + width] = linear[:, start : start + width] = 0
 
 
 class Sampler:
@@ -114,12 +79,18 @@ class Sampler:
         kinds: dict[str, str],
         wanted: Callable[[str, str], bool] = lambda *_: True,
         taught: bool = False,
+        views: Pixels = PIXELS,
+        moved_share: float = MOVED_SHARE,
+        mismatch_heads: Sequence[int] = (SYNC, DESYNC),
     ) -> None:
         """``sources`` and ``kinds``: by clip. ``wanted``: of a clip and a forge family, whether to draw the window.
 
-        ``taught``: batches bring their ``clean`` inputs along.
+        ``taught``: batches bring their ``clean`` inputs along. ``views``: what of a window the model is given.
+        ``moved_share``: of bona fide pairs, those whose sound is moved. ``mismatch_heads``: sync heads to which a voice
+        that belongs to other lips is a fake; others are not told.
         """
-        self.taught = taught
+        self.taught, self.views, self.moved_share = taught, views, moved_share
+        self._mismatch = np.array([1 if head in mismatch_heads else NAN for head in (SYNC, DESYNC)], np.float32)
         self.video, self.audio, self.sources, self.kinds, self.wanted = video, audio, sources, kinds, wanted
         self.reindex()
 
@@ -166,8 +137,16 @@ class Sampler:
             self._weighted(sounds[known & fake], names),
         )
         self._real_sounds = sounds[
-            [self.kinds[n] == "real" and not f for n, f in zip(names, audio_family, strict=True)]
+            [self.kinds[n] == "real" and not f for n, f in zip(names, audio_family, strict=True)] & heard
         ]
+
+    def _shares(self) -> dict[str, float]:
+        """MIX without the draws for which there is nothing to draw."""
+        there = {kind for kind, group in GROUPS.items() if len(self._groups[group][0])}
+        if all(len(ids) for ids, _ in self._sound_alone):
+            there.add("sound_alone")
+        mix = {kind: share for kind, share in MIX.items() if kind in there}
+        return {kind: share / sum(mix.values()) for kind, share in mix.items()}
 
     def _wanted(self, clips: NDArray, families: NDArray) -> NDArray[np.bool_]:
         return np.array([self.wanted(str(c), str(f)) for c, f in zip(clips, families, strict=True)], np.bool_)
@@ -183,7 +162,8 @@ class Sampler:
 
     def draw(self, size: int, rng: np.random.Generator) -> Batch:
         """A batch of ``size`` windows."""
-        kinds = rng.choice(list(MIX), size, p=np.array(list(MIX.values())))
+        shares = self._shares()
+        kinds = rng.choice(list(shares), size, p=np.array(list(shares.values())))
         chosen: list[tuple[int, int, str]] = []
         for kind in kinds:
             chosen.append(self._draw_one(str(kind), rng))
@@ -216,9 +196,7 @@ class Sampler:
         if kind == "sound_alone":
             ids, weight = self._sound_alone[int(rng.integers(2))]
             return -1, int(rng.choice(ids, p=weight)), kind
-        group = {"bona_fide": "real", "mismatch": "real", "forged_audio": "real_revoiced", "forged_video": "forged",
-                 "forged_both": "forged_revoiced", "given_fake": "given"}[kind]  # fmt: skip
-        video = self._pick(group, rng)
+        video = self._pick(GROUPS[kind], rng)
         if kind == "mismatch":
             return video, self._other_sound(video, rng), kind
         return video, self._sound("forged" if kind in ("forged_audio", "forged_both") else "plain", video, rng), kind
@@ -248,30 +226,27 @@ class Sampler:
             heads = [AUDIO, SYNC, DESYNC] if mute else [VIDEO, SYNC, DESYNC]
             window[i, heads], steps[i, heads], in_sync[i] = NAN, NAN, False
             (audios if mute else videos)[i] = -1
-        inputs = self.pack(self.video, self.audio, videos, audios)
+        inputs = self.views.pack(self.video, self.audio, videos, audios)
         alone = in_sync & np.array([kind == "bona_fide" for *_, kind in chosen])
         lags = self._move(inputs, window, steps, alone, rng)
         clean = tuple(x.copy() for x in inputs) if self.taught else ()
-        mix_band_styles(inputs[3], inputs[4], rng)
-        hide(inputs, rng)
+        self.views.disguise(inputs, rng)
         return Batch(inputs, window, steps, in_sync, lags, clean)
 
-    @staticmethod
     def _move(
-        inputs: tuple[NDArray, ...], window: NDArray, steps: NDArray, which: NDArray, rng: np.random.Generator
+        self, inputs: Inputs, window: NDArray, steps: NDArray, which: NDArray, rng: np.random.Generator
     ) -> NDArray[np.int64]:
         """Move the sound of some pairs of ``which`` around their window, in place; returns by how many frames.
 
         Not of a forged window's original: what tells the two apart must be the forgery alone.
         """
-        moved = which & (rng.random(len(which)) < MOVED_SHARE)
+        moved = which & (rng.random(len(which)) < self.moved_share)
         lags = np.where(moved, rng.integers(-LONGEST_MOVE_FRAMES, LONGEST_MOVE_FRAMES + 1, len(which)), 0)
         for i in np.flatnonzero(lags):
             lag = int(lags[i])
-            for sound in inputs[3:]:
-                sound[i] = np.roll(sound[i], lag * SPEC.audio.frames_per_video_frame, axis=-1)
+            self.views.move(inputs, int(i), lag)
             if abs(lag) >= SHORTEST_SHIFT_FRAMES:
-                window[i, [SYNC, DESYNC]], steps[i, [SYNC, DESYNC]] = 1, 1
+                window[i, SYNC:], steps[i, SYNC:] = self._mismatch, self._mismatch[:, None]
                 continue
             # What left at one end came in at the other, where it belongs to another moment.
             count = -(-abs(lag) * STEPS // SPEC.window.frames)
@@ -285,8 +260,7 @@ class Sampler:
         if video < 0:
             return
         if kind == "mismatch":
-            window[i, SYNC] = window[i, DESYNC] = 1
-            steps[i, SYNC] = steps[i, DESYNC] = 1
+            window[i, SYNC:], steps[i, SYNC:] = self._mismatch, self._mismatch[:, None]
             return
         either = np.fmax(steps[i, VIDEO], steps[i, AUDIO])
         unknown = np.isnan(steps[i, VIDEO]) | np.isnan(steps[i, AUDIO])
@@ -299,24 +273,3 @@ class Sampler:
         steps[i, DESYNC] = self._breaks[video]
         broken = float(self._breaks[video].mean())
         window[i, DESYNC] = 1 if broken >= 0.25 else 0 if broken == 0 else NAN
-
-    @staticmethod
-    def pack(video: Pool, audio: Pool, videos: NDArray, audios: NDArray) -> tuple[NDArray[np.float32], ...]:
-        """Model inputs of paired window numbers; -1 leaves a side empty."""
-        n = len(videos)
-        spec = SPEC
-        face = np.zeros(
-            (n, spec.window.frames // spec.video.face_every, 4, spec.video.canvas_px, spec.video.canvas_px), np.float32
-        )
-        mouth = np.zeros((n, spec.window.frames, 1, spec.video.mouth_px, spec.video.mouth_px), np.float32)
-        motion = np.zeros((n, spec.motion.dims, 1, spec.window.frames), np.float32)
-        frames = spec.window.frames * spec.audio.frames_per_video_frame
-        mel = np.zeros((n, 1, spec.audio.mel_bands, frames), np.float32)
-        linear = np.zeros((n, 1, spec.audio.linear_bands, frames), np.float32)
-        seen, heard = np.flatnonzero(videos >= 0), np.flatnonzero(audios >= 0)
-        if len(seen):
-            face[seen], mouth[seen], motion[seen] = decode_video(video, videos[seen])
-        if len(heard):
-            mel[heard, 0] = audio.take("mel", audios[heard])
-            linear[heard, 0] = audio.take("linear", audios[heard])
-        return face, mouth, motion, mel, linear

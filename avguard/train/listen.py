@@ -28,13 +28,13 @@ from avguard.evaluate.manifest import Row, read_manifest
 from avguard.spec import load_spec
 from avguard.train.backbone import Trunk
 from avguard.train.checkpoint import load_checkpoint
-from avguard.train.dataset import VIEW_DROPOUT, mask_sound
 from avguard.train.loop import Ema, Settings, learning_rate
 from avguard.train.losses import masked_bce
 from avguard.train.model import JointModel
 from avguard.train.splits import part_of
 from avguard.train.store import Pool
 from avguard.train.styles import mix_band_styles
+from avguard.train.views import VIEW_DROPOUT, mask_sound
 
 SHARES = {"bona_fide": 0.5, "forged": 0.25, "given": 0.25}
 # As in ``dataset``: 1 would draw every window alike, 0 every source alike.

@@ -21,19 +21,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avguard.evaluate.manifest import Row, read_manifest
+from avguard.evaluate.manifest import read_manifest
 from avguard.spec import load_spec
 from avguard.train.ahead import Ahead
-from avguard.train.dataset import Batch, Sampler
-from avguard.train.families import family_of
+from avguard.train.dataset import Batch
+from avguard.train.frozen import folder_of_features, load_trunks
 from avguard.train.losses import alignment_loss, masked_bce
+from avguard.train.material import make_sampler
 from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.precision import Precision
-from avguard.train.splits import part_of
-from avguard.train.store import Pool
 from avguard.train.teacher import Teacher
 from avguard.train.team import join, random_state, set_random_state
 from avguard.train.validation import load_validation
+from avguard.train.views import tensors, views_of
 
 SPEC = load_spec()
 
@@ -65,8 +65,16 @@ class Settings:
     video_limit: int = 9000
     audio_limit: int = 40000
     streams: str = "video,audio,sync"  # of the model; for ablations
-    hold_out: str = ""  # a family of generators that training must not see
+    taps: int = 3  # depths at which the sync-stream reads both streams, from the coarsest on
+    frozen_trunks: int = 0  # 1: trunks stay ImageNet's, and what they see was computed beforehand, see ``frozen``
+    moved_share: float = 0.5  # of bona fide pairs, those whose sound is moved; 0: they align at lag zero alone
+    mismatch_heads: str = "sync,desync"  # to which a voice that belongs to other lips is a fake, joined by commas
+    hold_out: str = ""  # families of generators that training must not see, joined by commas
     without: str = ""  # families of the forge to do without, joined by commas
+    without_heads: str = ""  # heads that are not trained, joined by commas
+    share_sources: float = 1.0  # of the bona fide sources, drawn by seed, those that training sees; 0: none
+    share_generators: float = 1.0  # likewise of the generators of given fakes
+    share_forgeries: float = 1.0  # likewise of the families of the forge, of pictures and of sounds
     without_sources: str = ""  # source repositories that training must not see, joined by commas
     without_parts: str = ""  # of train, validation and test, those that training must not see, joined by commas
     freeze: int = 0  # parts of each trunk, from the stem on, that keep their weights: half the cost of a step at 2
@@ -102,23 +110,6 @@ class Ema:
                 own.copy_(new)
 
 
-def make_sampler(settings: Settings, video: Pool, audio: Pool, rows: list[Row]) -> Sampler:
-    """Batches from what ``settings`` lets training see."""
-    names = {Path(r.path).stem: r for r in rows}
-    sources = {n: r.source if r.kind == "real" else f"{r.source}/{r.generator}" for n, r in names.items()}
-    away = set(settings.without_sources.split(",")) - {""}
-    parts = set(settings.without_parts.split(",")) - {""}
-    hidden = {n for n, r in names.items() if r.source in away or part_of(r) in parts}
-    hidden |= {n for n, r in names.items() if settings.hold_out and family_of(r.generator) == settings.hold_out}
-    forgeries = tuple(part for part in settings.without.split(",") if part)
-
-    def wanted(clip: str, family: str) -> bool:
-        return clip not in hidden and not (family and family.removeprefix("partial_").startswith(forgeries))
-
-    kinds = {n: r.kind for n, r in names.items()}
-    return Sampler(video, audio, sources, kinds, wanted, taught=bool(settings.teachers))
-
-
 class Trainer:
     """A run in ``folder``: checkpoint.pt (everything needed to go on), best.pt (best on validation), curves.csv."""
 
@@ -129,17 +120,18 @@ class Trainer:
         torch.manual_seed(settings.seed)
         torch.set_num_threads(settings.threads)
         rows = list(read_manifest(data))
-        self.validation = load_validation(store, rows)
-        self.video = Pool(store / "train/video", settings.video_limit)
-        self.audio = Pool(store / "train/audio", settings.audio_limit)
-        self.video.refresh()
-        self.audio.refresh()
-        self.sampler = make_sampler(settings, self.video, self.audio, rows)
-        self.model = JointModel(settings.width, settings.dropout, settings.streams.split(","))
+        streams = settings.streams.split(",")
+        self.views = views_of(bool(settings.frozen_trunks), store, streams)
+        self.validation = load_validation(store, rows, self.views)
+        self.video, self.audio = self.views.pools(store / "train", settings.video_limit, settings.audio_limit)
+        self.sampler = make_sampler(settings, self.video, self.audio, rows, self.views)
+        self.model = JointModel(settings.width, settings.dropout, streams, settings.taps)
         self.model = self.model.to(self.device, memory_format=torch.channels_last)
         trunks = pretrained_trunks(self.model)
         for trunk in trunks:
             trunk.freeze(settings.freeze)
+        if settings.frozen_trunks:
+            load_trunks(self.model, folder_of_features(store))
         slow_ones = {id(p) for trunk in trunks for p in trunk.parameters()}
         if settings.start_from:
             self.model.load_state_dict(torch.load(settings.start_from, map_location="cpu", weights_only=True)["model"])
@@ -166,10 +158,10 @@ class Trainer:
         if (folder / "checkpoint.pt").exists():
             # Random states belong on the CPU, wherever they were saved.
             self._restore(torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True))
-        self.net = self.team.wrap(self.model)
+        self.net = self.team.wrap(self.views.net(self.model))
         paths = [Path(part) for part in settings.teachers.split(",") if part]
         heads = [head for head in settings.teacher_heads.split(",") if head]
-        self.teacher = Teacher(paths, self.device, heads) if paths else None
+        self.teacher = Teacher(paths, self.device, heads, self.views) if paths else None
 
     def _seed(self) -> None:
         """Random numbers of this process's own; the first one has those of a process alone."""
@@ -219,11 +211,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         self.model.train()
-        inputs = [torch.from_numpy(x).to(self.device) for x in batch.inputs]
         with self.precision.autocast:
-            outputs = self.net(*inputs)
+            outputs = self.net(*tensors(batch.inputs, self.device))
         window, steps, embed_video, embed_audio = (output.float() for output in outputs)
-        target, target_steps = self._to(batch.window), self._to(batch.steps)
+        target, target_steps = self._target(batch.window), self._target(batch.steps)
         losses = {
             "window": masked_bce(window, target, smoothing=settings.smoothing),
             "steps": masked_bce(steps, target_steps, smoothing=settings.smoothing),
@@ -232,7 +223,7 @@ class Trainer:
                 embed_audio,
                 torch.from_numpy(batch.in_sync).to(self.device),
                 lags=torch.from_numpy(batch.lags).to(self.device),
-                own_window=True,
+                own_window=settings.moved_share > 0,
             ),
         }
         total = (
@@ -246,8 +237,10 @@ class Trainer:
         self.step += 1
         return {key: float(value.detach()) for key, value in losses.items()}
 
-    def _to(self, array: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+    def _target(self, labels: NDArray[np.float32]) -> Tensor:
+        target = torch.from_numpy(labels).to(self.device)
+        away = [SPEC.heads.index(head) for head in self.settings.without_heads.split(",") if head]
+        return target.index_fill(1, torch.tensor(away, dtype=torch.int64, device=self.device), float("nan"))
 
     def _show(self, mean: dict[str, float], rate: float) -> None:
         if not self.team.leads:

@@ -25,6 +25,7 @@ FRAMES = SPEC.window.frames
 STEPS = SPEC.window.steps
 AUDIO_FRAMES = FRAMES * SPEC.audio.frames_per_video_frame
 STREAMS = ("video", "audio", "sync")
+DEPTHS = 3
 
 INPUT_SHAPES: dict[str, tuple[int, ...]] = {
     "face": (FACES, 4, SPEC.video.canvas_px, SPEC.video.canvas_px),
@@ -85,24 +86,31 @@ class Fusion(nn.Module):
 
 
 class SyncStream(nn.Module):
-    """Both streams' three taps and both embeddings -> (N, C, 1, 12), fine to coarse."""
+    """Both streams' three taps and both embeddings -> (N, C, 1, 12), fine to coarse.
 
-    def __init__(self, video: tuple[int, ...], audio: tuple[int, ...], width: float) -> None:
+    ``taps``: depths at which it reads the streams, from the coarsest on; what the embeddings say enters all the same.
+    """
+
+    def __init__(self, video: tuple[int, ...], audio: tuple[int, ...], width: float, taps: int = DEPTHS) -> None:
         super().__init__()
         c, d = scaled(48, width), scaled(64, width)
         self.channels = d
         self.lags = LagProduct(SPEC.embedding_dims, c)
-        self.fuse1 = Fusion(video[0], audio[0], c, c)
+        self.fuse1 = Fusion(video[0], audio[0], c, c) if taps > 2 else None
         self.down1 = Separable(c, c, (1, 3), (1, 2))
-        self.fuse2 = Fusion(video[1], audio[1], c, c)
+        self.fuse2 = Fusion(video[1], audio[1], c, c) if taps > 1 else None
         self.down2 = Separable(c, d, (1, 3), (1, 2))
         self.fuse3 = Fusion(video[2], audio[2], d, d)
 
     def forward(
         self, video: tuple[Tensor, ...], audio: tuple[Tensor, ...], embed_video: Tensor, embed_audio: Tensor
     ) -> Tensor:
-        x = self.fuse1(video[0], audio[0], self.lags(embed_video, embed_audio))
-        x = self.fuse2(video[1], audio[1], self.down1(x))
+        x = self.lags(embed_video, embed_audio)
+        if self.fuse1 is not None:
+            x = self.fuse1(video[0], audio[0], x)
+        x = self.down1(x)
+        if self.fuse2 is not None:
+            x = self.fuse2(video[1], audio[1], x)
         out: Tensor = self.fuse3(video[2], audio[2], self.down2(x))
         return out
 
@@ -133,20 +141,26 @@ class JointModel(nn.Module):
 
     ``width`` scales every channel count (a teacher is the same class, wider); ``dropout`` is the probability before
     each head; ``streams`` leaves out parts for ablations: heads and embeddings of a part left out answer zero, and
-    "sync" without "video" or "audio" keeps the streams that feed it, without their own heads.
-    ``config`` holds the three, for ``JointModel(**config)``. Raises UsageError on an unknown stream or a width that is
-    not positive.
+    "sync" without "video" or "audio" keeps the streams that feed it, without their own heads; ``taps``: see
+    ``SyncStream``. ``config`` holds them, for ``JointModel(**config)``. Raises UsageError on an unknown stream, a width
+    that is not positive, or more or fewer taps than there are.
 
     On a CPU train with ``model.to(memory_format=torch.channels_last)``: about 1.5 times faster, and export undoes it.
     """
 
-    def __init__(self, width: float = 1.0, dropout: float = 0.2, streams: Collection[str] = STREAMS) -> None:
+    def __init__(
+        self, width: float = 1.0, dropout: float = 0.2, streams: Collection[str] = STREAMS, taps: int = DEPTHS
+    ) -> None:
         super().__init__()
         if not streams or not set(streams) <= set(STREAMS):
             raise UsageError(f"streams must be some of {STREAMS}, got {tuple(streams)}")
         if width <= 0:
             raise UsageError(f"width must be positive, got {width}")
+        if not 1 <= taps <= DEPTHS:
+            raise UsageError(f"taps must be 1 to {DEPTHS}, got {taps}")
         self.config = {"width": width, "dropout": dropout, "streams": [s for s in STREAMS if s in streams]}
+        # Checkpoints that were shipped know nothing of it.
+        self.config |= {"taps": taps} if taps != DEPTHS else {}
         joint = "sync" in streams
         self.video = VideoStream(width) if joint or "video" in streams else None
         self.audio = AudioStream(width) if joint or "audio" in streams else None
@@ -161,7 +175,7 @@ class JointModel(nn.Module):
         if joint and self.video is not None and self.audio is not None:
             self.embed_video = embedding(self.video.channels[0])
             self.embed_audio = embedding(self.audio.channels[0])
-            self.sync = SyncStream(self.video.channels, self.audio.channels, width)
+            self.sync = SyncStream(self.video.channels, self.audio.channels, width, taps)
             channels["sync"] = channels["desync"] = self.sync.channels
         hidden = scaled(48, width)
         self.heads = nn.ModuleDict({h: Head(channels[h], hidden, dropout) for h in SPEC.heads if h in channels})

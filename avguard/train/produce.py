@@ -121,11 +121,19 @@ def produce_validation(data: Path, work: Path) -> Path:
     return work / "windows"
 
 
-def produce_natural(data: Path, cache: Path, folder: Path) -> None:
-    """Write windows of training and test clips as they are: what experiments measure when they leave something out."""
-    rows = [r for r in read_manifest(data) if (folder_of(cache, r) / "meta.json").exists()]
+def produce_natural(data: Path, work: Path) -> None:
+    """Write windows of training and test clips as they are: what experiments measure when they leave something out.
+
+    Clips that are not cached yet are cached first.
+    """
+    rows = list(read_manifest(data))
     torch.set_num_threads(1)
-    _write_round(folder, "n", [r for r in rows if part_of(r) != "validation"], cache, None, float("inf"), 0, 0)
+    for name, part in (("n", "train"), ("t", "test")):
+        wanted = [row for row in rows if part_of(row) == part]
+        for failure in cache_rows(wanted, data, work / "cache"):
+            print(f"\nnot cached: {failure}", file=sys.stderr)
+        usable = [row for row in wanted if (folder_of(work / "cache", row) / "meta.json").exists()]
+        _write_round(work / "windows/natural", name, usable, work / "cache", None, float("inf"), 0, 0)
 
 
 def _write_round(

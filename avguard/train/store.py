@@ -65,12 +65,29 @@ def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.round(values / PIXEL_SCALE + PIXEL_MEAN).astype(np.uint8)
 
 
-def decode_video(pool: Pool, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-    """(face, mouth, motion) of some windows, as the core packed them but for the luma's fractions."""
-    rgb = (pool.take("rgb", ids).astype(np.float32) - np.float32(PIXEL_MEAN)) * np.float32(PIXEL_SCALE)
-    difference = pool.take("difference", ids).astype(np.float32) * np.float32(DIFFERENCE)
-    mouth = (pool.take("mouth", ids).astype(np.float32) - np.float32(PIXEL_MEAN)) * np.float32(PIXEL_SCALE)
-    return np.concatenate([rgb, difference], 2), mouth, pool.take("motion", ids).astype(np.float32)
+def decode_video(pool: Pool, ids: NDArray[np.int64], faces: slice = slice(None)) -> tuple[NDArray[np.float32], ...]:
+    """(face, mouth, motion) of some windows, as the core packed them but for the luma's fractions.
+
+    -1: a window of nothing, all zero. ``faces``: those of a window that are wanted.
+    """
+    video, n = SPEC.video, len(ids)
+    count = len(range(SPEC.window.frames // video.face_every)[faces])
+    face = np.zeros((n, count, 4, video.canvas_px, video.canvas_px), np.float32)
+    mouth = np.zeros((n, SPEC.window.frames, 1, video.mouth_px, video.mouth_px), np.float32)
+    motion = np.zeros((n, SPEC.motion.dims, 1, SPEC.window.frames), np.float32)
+    for i, number in enumerate(ids):
+        if number < 0:
+            continue
+        _levels(pool.row("rgb", number)[faces], face[i, :, :3])
+        np.multiply(pool.row("difference", number)[faces], np.float32(DIFFERENCE), out=face[i, :, 3:])
+        _levels(pool.row("mouth", number), mouth[i])
+        motion[i] = pool.row("motion", number)
+    return face, mouth, motion
+
+
+def _levels(values: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    np.subtract(values, np.float32(PIXEL_MEAN), out=out)
+    np.multiply(out, np.float32(PIXEL_SCALE), out=out)
 
 
 def write_shard(folder: Path, name: str, columns: Columns) -> None:
@@ -104,10 +121,13 @@ def map_shard(path: Path) -> Columns:
 
 
 class Pool:
-    """All shards of one kind, mapped; the oldest go when there are more than ``limit`` windows."""
+    """All shards of one kind, mapped; the oldest go when there are more than ``limit`` windows.
 
-    def __init__(self, folder: Path, limit: int = 1_000_000) -> None:
-        self.folder, self.limit = folder, limit
+    ``beside``: a folder of shards of the same names with more columns; one that has none there yet is not read.
+    """
+
+    def __init__(self, folder: Path, limit: int = 1_000_000, beside: Path | None = None) -> None:
+        self.folder, self.limit, self.beside = folder, limit, beside
         self._parts: list[Columns] = []
         self._loaded: set[str] = set()
         self._place = np.zeros((0, 2), np.int64)  # window -> (part, row)
@@ -117,9 +137,10 @@ class Pool:
         fresh = sorted(self.folder.glob("*.npz"), key=lambda p: (p.stat().st_mtime, p.name))
         added = 0
         for path in fresh:
-            if path.name in self._loaded:
+            more = self.beside / path.name if self.beside else None
+            if path.name in self._loaded or (more and not more.exists()):
                 continue
-            self._parts.append(map_shard(path))
+            self._parts.append(map_shard(path) | (map_shard(more) if more else {}))
             self._loaded.add(path.name)
             added += len(self._parts[-1]["start"])
         while sum(len(part["start"]) for part in self._parts) > self.limit and len(self._parts) > 1:
@@ -136,7 +157,13 @@ class Pool:
 
     def take(self, key: str, ids: NDArray[np.int64]) -> NDArray:
         """One column of some windows."""
-        return np.stack([self._parts[part][key][row] for part, row in self._place[ids]])
+        return np.stack([self.row(key, number) for number in ids])
+
+    def row(self, key: str, number: int) -> NDArray:
+        """One column of one window, where it lies."""
+        part, row = self._place[number]
+        found: NDArray = self._parts[part][key][row]
+        return found
 
     def __len__(self) -> int:
         return len(self._place)

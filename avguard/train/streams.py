@@ -84,15 +84,26 @@ class FaceNet(nn.Module):
         self.look = conv(sum(TAP_CHANNELS[:3]), LOOK_EVERY * scaled(96, width))
 
     def forward(self, face: Tensor) -> Tensor:
+        return self.join(self.lights(face), self.looks(face))
+
+    def lights(self, face: Tensor) -> Tensor:
+        """Faces (N, F, 4, 112, 112) -> what the light net says of each, (N, C, 1, F)."""
         n, frames, channels, height, width = face.shape
-        seen = frames // LOOK_EVERY
         light = pool(self.light(face.reshape(n * frames, channels, height, width)))
-        light = light.reshape(n, frames, -1, 1).permute(0, 2, 3, 1)
+        return light.reshape(n, frames, -1, 1).permute(0, 2, 3, 1)
+
+    def looks(self, face: Tensor) -> Tensor:
+        """Faces (N, F, 3 or 4, 112, 112) -> the trunk's pooled taps for one of LOOK_EVERY, (N * looks, C, 1, 1)."""
+        n, frames, channels, height, width = face.shape
         middle = channels * (LOOK_EVERY // 2)
-        looks = face.reshape(n * seen, LOOK_EVERY * channels, height, width)[:, middle : middle + 3]
-        looked = self.look(torch.cat([pool(tap) for tap in self.trunk(looks)], 1))
-        looked = looked.reshape(n, frames, -1, 1).permute(0, 2, 3, 1)
-        return torch.cat([light, looked], 1)
+        looks = face.reshape(n * frames // LOOK_EVERY, LOOK_EVERY * channels, height, width)[:, middle : middle + 3]
+        return torch.cat([pool(tap) for tap in self.trunk(looks)], 1)
+
+    def join(self, lights: Tensor, looks: Tensor) -> Tensor:
+        """What ``lights`` and ``looks`` give -> (N, C, 1, F)."""
+        n, _, _, frames = lights.shape
+        looked = self.look(looks).reshape(n, frames, -1, 1).permute(0, 2, 3, 1)
+        return torch.cat([lights, looked], 1)
 
 
 class MouthNet(nn.Module):
@@ -181,5 +192,9 @@ class AudioStream(nn.Module):
 
     def forward(self, mel: Tensor, linear: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fine, middle, _, coarse = self.trunk(linear)
+        return self.mix(mel, fine, middle, coarse)
+
+    def mix(self, mel: Tensor, fine: Tensor, middle: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mel bands and the taps of the trunk that are used -> the stream's taps."""
         one = self.join(torch.cat([self.tap1(fine), self.mel(mel)], 1))
         return one, self.tap2(middle), self.tap3(coarse)

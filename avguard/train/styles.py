@@ -8,6 +8,8 @@ Efficient Acoustic Scene Classification using Residual Normalization" (DCASE 202
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,17 +24,23 @@ def mix_band_styles(mel: NDArray[np.float32], linear: NDArray[np.float32], rng: 
 
     Windows without sound, which are all zero, neither give nor take.
     """
-    there = np.flatnonzero(linear.any(axis=(1, 2, 3)))
+    mix_styles((mel, linear), np.flatnonzero(linear.any(axis=(1, 2, 3))), rng)
+
+
+def mix_styles(maps: Sequence[NDArray[np.float32]], there: NDArray[np.int64], rng: np.random.Generator) -> None:
+    """The same of all ``maps`` (N, C, bands, frames) together, among the windows ``there``."""
     chosen = rng.random(len(there)) < CHANCE
-    lender = rng.permutation(there)
-    own = rng.beta(ALPHA, ALPHA, len(there))[:, None, None, None].astype(np.float32)
-    for bands in (mel, linear):
-        x, other = bands[there], bands[lender]
+    lender = rng.permutation(there)[chosen]
+    own = rng.beta(ALPHA, ALPHA, len(there))[chosen, None, None, None].astype(np.float32)
+    mixed = []
+    for values in maps:
+        x, other = values[there[chosen]], values[lender]
         mean, deviation = x.mean(-1, keepdims=True), x.std(-1, keepdims=True) + EPSILON
         other_mean, other_deviation = other.mean(-1, keepdims=True), other.std(-1, keepdims=True) + EPSILON
-        mixed = (x - mean) / deviation * (own * deviation + (1 - own) * other_deviation)
-        mixed += own * mean + (1 - own) * other_mean
-        bands[there[chosen]] = mixed[chosen]
+        x = (x - mean) / deviation * (own * deviation + (1 - own) * other_deviation)
+        mixed.append(x + (own * mean + (1 - own) * other_mean))
+    for values, new in zip(maps, mixed, strict=True):
+        values[there[chosen]] = new
 
 
 class MixStyle(nn.Module):

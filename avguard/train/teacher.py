@@ -14,20 +14,23 @@ from torch import Tensor, nn
 
 from avguard.train.checkpoint import load_checkpoint
 from avguard.train.losses import distillation_loss
+from avguard.train.views import PIXELS, Pixels
 
 
 class Teacher(nn.Module):
     """Mean logits of all ``checkpoints``; embeddings of the first, whose space the student shares.
 
     ``heads``: those it teaches, all with the embeddings by default; named ones go without: a student whose lips and
-    voice were aligned anew has a space of its own. Raises ModelError.
+    voice were aligned anew has a space of its own. ``views``: what of a window it is given. Raises ModelError.
     """
 
-    def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", heads: Collection[str] = ()) -> None:
+    def __init__(
+        self, checkpoints: Sequence[Path], device: str = "cpu", heads: Collection[str] = (), views: Pixels = PIXELS
+    ) -> None:
         super().__init__()
         self.device = device
         self.taught: dict[str, Any] = {"heads": heads, "features": 0.0} if heads else {}
-        self.members = nn.ModuleList(load_checkpoint(path) for path in checkpoints)
+        self.members = nn.ModuleList(views.net(load_checkpoint(path)) for path in checkpoints)
         self.to(device, memory_format=torch.channels_last)
         self.requires_grad_(False)
         self.eval()

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from avguard.evaluate.manifest import Row
 from avguard.evaluate.metrics import auc
-from avguard.train.dataset import Sampler
+from avguard.train.model import JointModel
 from avguard.train.store import Pool
+from avguard.train.views import PIXELS, Inputs, Pixels, tensors
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Validation:
     video: Pool
     audio: Pool
     truth: dict[str, dict[str, int | None]]
+    views: Pixels = PIXELS
 
     def only(self, clips: set[str]) -> Validation:
         """The same, of some clips."""
@@ -32,18 +34,17 @@ class Validation:
         return replace(self, clips=[self.clips[i] for i in kept], pairs=[self.pairs[i] for i in kept])
 
     @torch.no_grad()
-    def logits(self, model: torch.nn.Module, device: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
+    def logits(self, model: JointModel, device: str) -> tuple[list[str], NDArray[np.float32], NDArray[np.bool_]]:
         """Clip name, logits (n, 4) and judged flags (video, audio) (n, 2) of every window."""
-        model.eval()
-        out = []
+        net, out = self.views.net(model).eval(), []
         for at in range(0, len(self.pairs), 32):
             pairs = self.pairs[at : at + 32]
-            inputs = natural_inputs(self.video, self.audio, pairs)
-            out.append(model(*(torch.from_numpy(x).to(device) for x in inputs))[0].float().cpu().numpy())
+            inputs = natural_inputs(self.video, self.audio, pairs, self.views)
+            out.append(net(*tensors(inputs, device))[0].float().cpu().numpy())
         judged = np.array([[v >= 0, a >= 0] for v, a in self.pairs])
         return self.clips, np.concatenate(out), judged
 
-    def scores(self, model: torch.nn.Module, device: str) -> dict[str, float]:
+    def scores(self, model: JointModel, device: str) -> dict[str, float]:
         """AUC per head over clips (mean logit of their windows)."""
         clips, logits, judged = self.logits(model, device)
         names = np.array(clips)
@@ -61,21 +62,19 @@ class Validation:
         return result
 
 
-def natural_inputs(video: Pool, audio: Pool, pairs: list[tuple[int, int]]) -> tuple[NDArray[np.float32], ...]:
+def natural_inputs(video: Pool, audio: Pool, pairs: list[tuple[int, int]], views: Pixels = PIXELS) -> Inputs:
     """Model inputs of (video window, audio window) pairs; -1 leaves a side empty."""
-    return Sampler.pack(video, audio, np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]))
+    return views.pack(video, audio, np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs]))
 
 
-def load_validation(store: Path, rows: list[Row]) -> Validation:
+def load_validation(store: Path, rows: list[Row], views: Pixels = PIXELS) -> Validation:
     """The held-out windows of ``store``."""
-    return load_windows(store / "validation", rows)
+    return load_windows(store / "validation", rows, views)
 
 
-def load_windows(folder: Path, rows: list[Row]) -> Validation:
+def load_windows(folder: Path, rows: list[Row], views: Pixels = PIXELS) -> Validation:
     """Windows of clips as they are, written by the producer."""
-    video, audio = Pool(folder / "video"), Pool(folder / "audio")
-    video.refresh()
-    audio.refresh()
+    video, audio = views.pools(folder)
     keys = [
         {(str(c), int(s)): i for i, (c, s) in enumerate(zip(p.column("clip"), p.column("start"), strict=True))}
         for p in (video, audio)
@@ -85,4 +84,4 @@ def load_windows(folder: Path, rows: list[Row]) -> Validation:
     truth = {
         Path(r.path).stem: {"video": r.truth("video"), "audio": r.truth("audio"), "sync": r.truth("sync")} for r in rows
     }
-    return Validation([key[0] for key in everything], pairs, video, audio, truth)
+    return Validation([key[0] for key in everything], pairs, video, audio, truth, views)

@@ -66,6 +66,18 @@ def test_a_teacher_is_listened_to(folders: Folders, tmp_path: Path) -> None:
     assert any((clean != seen).any() for clean, seen in zip(batch.clean, batch.inputs, strict=True))
 
 
+def test_a_head_that_is_left_out_is_not_trained(folders: Folders) -> None:
+    data, store, run = folders
+    settings = replace(TINY, without_heads="desync,audio", weight_decay=0.0)
+    trainer = Trainer(settings, data, store, run)
+    before = {name: value.clone() for name, value in trainer.model.heads.named_parameters()}
+    trainer.run()
+    moved = {
+        name.split(".")[0] for name, p in trainer.model.heads.named_parameters() if not torch.equal(p, before[name])
+    }
+    assert moved == {"video", "sync"}
+
+
 def saved(run: Path) -> dict[str, Any]:
     checkpoint: dict[str, Any] = torch.load(run / "checkpoint.pt", weights_only=True)
     return checkpoint

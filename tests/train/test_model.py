@@ -151,3 +151,28 @@ def test_bad_arguments() -> None:
     for bad in ({"streams": ("smell",)}, {"streams": ()}, {"width": 0.0}):
         with pytest.raises(UsageError):
             JointModel(**bad)
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3])
+def test_the_sync_stream_reads_the_coarsest_depths(taps: int) -> None:
+    torch.manual_seed(0)
+    model = JointModel(width=0.5, taps=taps).eval()
+    JointModel(**model.config).load_state_dict(model.state_dict())
+    assert model.video is not None
+    assert model.sync is not None
+    x = tuple(batch(2).values())
+    video, audio = model.video(*x[:3]), model.audio(*x[3:])
+    embeddings = model.embed_video(video[0]), model.embed_audio(audio[0])
+    with torch.no_grad():
+        whole = model.sync(video, audio, *embeddings)
+        for depth in range(3):
+            without = tuple(tap * (i != depth) for i, tap in enumerate(video))
+            reaches = not torch.equal(model.sync(without, audio, *embeddings), whole)
+            assert reaches == (depth >= 3 - taps), depth
+        # What lips and voice agree on enters whatever the depths.
+        assert not torch.equal(model.sync(video, audio, embeddings[0] * 0, embeddings[1]), whole)
+
+
+def test_there_are_one_to_three_taps() -> None:
+    with pytest.raises(UsageError, match="1 to 3"):
+        JointModel(taps=4)

@@ -15,9 +15,11 @@ from pathlib import Path
 from avguard import Checker
 from avguard.evaluate.manifest import read_manifest
 from avguard.train.experiments.partial import measure, table
-from avguard.train.experiments.plan import plan
+from avguard.train.experiments.plan import STEPS, plan
+from avguard.train.experiments.results import read_clips, read_results
 from avguard.train.experiments.run import NATURAL, run_all
-from avguard.train.experiments.table import ablation_table, claims_table, folds_table, read_results, unseen_table
+from avguard.train.experiments.table import tables, with_tables
+from avguard.train.frozen import make_features
 from avguard.train.loop import Settings
 
 
@@ -29,8 +31,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(shared) / "data")
     parser.add_argument("--work", type=Path, default=Path("runs/store"), help="folder of cached tensors and windows")
     parser.add_argument("--out", type=Path, default=Path("runs/experiments"))
+    parser.add_argument("--page", type=Path, help="a page whose tables are made anew, in place of printing them")
     parser.add_argument("--only", default="", help="start of the names to run")
-    parser.add_argument("--minutes", type=float, default=30.0, help="training time of each run")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each run with frozen trunks")
+    parser.add_argument("--minutes", type=float, default=30.0, help="training time of each fold")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--start", default="export/checkpoints/joint.pt", help="checkpoint that folds go on from")
     parser.add_argument("--threads", type=int, default=1)
@@ -42,22 +46,20 @@ def main() -> int:
             sys.stdout.write(table(list(measure(rows, args.data, checker))) + "\n")
         return 0
     if args.step == "table":
-        results, rows = read_results(args.out), list(read_manifest(args.data))
-        for title, make in (
-            ("Joint against trained apart", claims_table),
-            ("A family of generators left out", unseen_table),
-            ("Ablations", ablation_table),
-            ("More sources, judged on those left out", folds_table),
-        ):
-            sys.stdout.write(f"## {title}\n\n{make(results, rows)}\n\n")
+        made = tables(read_results(args.out), read_clips(args.out))
+        if args.page:
+            args.page.write_text(with_tables(args.page.read_text(encoding="utf-8"), made), encoding="utf-8")
+        else:
+            sys.stdout.write(made)
         return 0
-    args.out.mkdir(parents=True, exist_ok=True)
     if not (args.work / "windows" / NATURAL).exists():
         from avguard.train.produce import produce_natural
 
-        produce_natural(args.data, args.work / "cache", args.work / "windows" / NATURAL)
+        produce_natural(args.data, args.work)
     base = Settings(minutes=args.minutes, threads=args.threads, device=args.device)
-    chosen = [e for e in plan(base, args.seeds, args.start) if e.name.startswith(args.only)]
+    chosen = [e for e in plan(base, args.seeds, args.start, args.steps, args.out) if e.name.startswith(args.only)]
+    if any(e.settings.frozen_trunks for e in chosen):
+        make_features(args.data, args.work / "windows")
     run_all(chosen, args.data, args.work / "windows", args.out)
     return 0
 

@@ -2,19 +2,19 @@
 """Runs one experiment after the other; each ends in one JSON file, and one that is there is not run again.
 
 A result holds the mean window logit of every clip by head, so that any table can be made from it later: of the
-held-out sources (``validation``) and, as they are, of the test split where training did not see it (``test``), of the
-training clips whose generators were left out (``unseen``), or of all clips whose sources were (``left_out``;
-``before``: the same by the checkpoint that the run went on from).
+held-out sources (``validation``) and, as they are, of the test split where training did not see it (``test``), of all
+clips whose generators were left out (``unseen``), or of all clips whose sources were (``left_out``; ``before``: the
+same by the checkpoint that the run went on from).
 """
 
 from __future__ import annotations
 
-import json
+import fcntl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ import torch
 from avguard.evaluate.manifest import Row, read_manifest
 from avguard.spec import load_spec
 from avguard.train.experiments.plan import Experiment
+from avguard.train.experiments.results import Result, write_clips, write_result
 from avguard.train.families import family_of
 from avguard.train.loop import Trainer
 from avguard.train.model import count_parameters
@@ -30,55 +31,76 @@ from avguard.train.validation import Validation, load_windows
 SPEC = load_spec()
 NATURAL = "natural"
 """Folder of the store with windows of clips as they are; made by ``avguard.train.produce.produce_natural``."""
+DECIMALS = 3
 
 
 def run_all(experiments: Sequence[Experiment], data: Path, store: Path, out: Path) -> None:
-    """Run what has no result yet. Interrupt and start again to go on, in the middle of a run too."""
+    """Run what has no result yet. Interrupt and start again to go on, in the middle of a run too.
+
+    Several processes may share a plan: what one of them is at, the others pass over.
+    """
+    write_clips(out, by_clip(read_manifest(data)))
     for number, experiment in enumerate(experiments, 1):
-        result = out / f"{experiment.name}.json"
-        if result.exists():
-            continue
-        print(f"\n[{number}/{len(experiments)}] {experiment.name}", file=sys.stderr, flush=True)
-        trainer = Trainer(experiment.settings, data, store, out / "runs" / experiment.name)
-        trainer.run()
-        aside = result.with_suffix(".tmp")
-        aside.write_text(json.dumps(measure(experiment, trainer, data, store), indent=1, sort_keys=True))
-        aside.rename(result)
+        folder = out / "runs" / experiment.name
+        with _alone(folder) as alone:
+            if not alone or (out / f"{experiment.name}.json").exists():
+                continue
+            print(f"\n[{number}/{len(experiments)}] {experiment.name}", file=sys.stderr, flush=True)
+            trainer = Trainer(experiment.settings, data, store, folder)
+            trainer.run()
+            write_result(out, measure(experiment, trainer, data, store))
 
 
-def measure(experiment: Experiment, trainer: Trainer, data: Path, store: Path) -> dict[str, Any]:
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process is at the run in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def measure(experiment: Experiment, trainer: Trainer, data: Path, store: Path) -> Result:
     """The result of a finished run."""
-    rows = list(read_manifest(data))
+    rows, settings = list(read_manifest(data)), experiment.settings
+    natural = load_windows(store / NATURAL, rows, trainer.views)
+
+    def judged(chosen: set[str]) -> dict[str, dict[str, float]]:
+        windows = natural.only(chosen)
+        return clip_logits(windows, trainer) if windows.pairs else {}
+
+    named = by_clip(rows)
     clips = {"validation": clip_logits(trainer.validation, trainer)}
-    if "test" in experiment.settings.without_parts.split(","):
-        test = load_windows(store / NATURAL, rows).only({n for n, row in by_clip(rows).items() if row.split == "test"})
-        clips["test"] = clip_logits(test, trainer) if test.pairs else {}
-    if experiment.settings.hold_out:
-        natural = load_windows(store / NATURAL, rows)
-        left_out = {
-            name for name, row in by_clip(rows).items() if family_of(row.generator) == experiment.settings.hold_out
-        }
-        clips["unseen"] = {k: v for k, v in clip_logits(natural, trainer).items() if k in left_out}
+    if experiment.group == "unseen":
+        left_out = {name for name, row in named.items() if family_of(row.generator) == settings.hold_out}
+        clips["unseen"] = judged(left_out)
         # Held-out sources may hold clips of the family too: those are unseen as well.
         for name in left_out & set(clips["validation"]):
             clips["unseen"][name] = clips["validation"].pop(name)
-    if experiment.settings.without_sources:
-        away = experiment.settings.without_sources.split(",")
-        natural = load_windows(store / NATURAL, rows).only(
-            {n for n, row in by_clip(rows).items() if row.source in away}
-        )
-        clips["left_out"] = clip_logits(natural, trainer)
-        saved = torch.load(experiment.settings.start_from, map_location="cpu", weights_only=True)
+    elif "test" in settings.without_parts.split(","):
+        clips["test"] = judged({name for name, row in named.items() if row.split == "test"})
+    if settings.without_sources:
+        away = {name for name, row in named.items() if row.source in settings.without_sources.split(",")}
+        clips["left_out"] = judged(away)
+        saved = torch.load(settings.start_from, map_location="cpu", weights_only=True)
         trainer.ema.model.load_state_dict(saved["model"])
-        clips["before"] = clip_logits(natural, trainer)
+        clips["before"] = judged(away)
+    trained = count_parameters(trainer.model)
     return {
         "name": experiment.name,
         "group": experiment.group,
+        "label": experiment.label,
         "kind": experiment.kind,
-        "settings": asdict(experiment.settings),
+        "settings": asdict(settings),
         "spec_hash": SPEC.hash,
         "steps": trainer.step,
-        "parameters": count_parameters(trainer.model),
+        "minutes": round(trainer.elapsed_s / 60, 2),
+        "trained_parameters": trained,
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "clips": clips,
     }
 
@@ -92,13 +114,14 @@ def clip_logits(windows: Validation, trainer: Trainer) -> dict[str, dict[str, fl
     """Mean logit by head of every clip; heads whose modality was not judged, or not trained, are left out."""
     names, logits, judged = windows.logits(trainer.ema.model, trainer.settings.device)
     clips = np.array(names)
-    heads = set(trainer.model.heads)
+    heads = set(trainer.model.heads) - set(trainer.settings.without_heads.split(","))
     seen = {"video": judged[:, 0], "audio": judged[:, 1], "sync": judged.all(1), "desync": judged.all(1)}
     result: dict[str, dict[str, float]] = {}
     for clip in sorted(set(names)):
+        here = clips == clip
         result[clip] = {
-            head: round(float(logits[(clips == clip) & seen[head], number].mean()), 5)
+            head: round(float(logits[here & seen[head], number].mean()), DECIMALS)
             for number, head in enumerate(SPEC.heads)
-            if head in heads and ((clips == clip) & seen[head]).any()
+            if head in heads and (here & seen[head]).any()
         }
     return result
