@@ -110,7 +110,9 @@ def plain(value: Estimate) -> str:
     return f"{value.value:.3f} [{value.low:.2f}, {value.high:.2f}]"
 
 
-def signed(value: Estimate) -> str:
-    """A difference and its interval; bold where the interval leaves zero out."""
+def signed(value: Estimate, seeds: int = 1) -> str:
+    """A difference and its interval; bold where the interval leaves zero out, if it is of several seeds: what one seed
+    says of another is as far from zero as that.
+    """
     text = f"{value.value:+.3f} [{value.low:+.2f}, {value.high:+.2f}]"
-    return f"**{text}**" if value.low > 0 or value.high < 0 else text
+    return f"**{text}**" if seeds > 1 and (value.low > 0 or value.high < 0) else text

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables from the results of experiments, and nothing else: AUC with 95 % intervals over sources, in brackets;
-differences are paired, over the same clips, and bold where their interval leaves zero out.
+differences are paired, over the same clips; those of several seeds are bold where their interval leaves zero out.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def claims_table(results: Sequence[Result], rows: Rows) -> str:
                     low, high = found.seeds("joint", "apart")
                     body.append(
                         [part, column, str(found.clips), plain(found.of("joint")), against, plain(found.of("apart")),
-                         signed(found.gap("joint", "apart")), f"{low:+.3f} to {high:+.3f} ({len(seeds)})"]
+                         signed(found.gap("joint", "apart"), len(seeds)), f"{low:+.3f} to {high:+.3f} ({len(seeds)})"]
                     )  # fmt: skip
     return _lines(("clips", "heads", "n", "joint", "against", "AUC", "joint ahead by", "over seeds"), body)
 
@@ -102,7 +102,7 @@ def fusion_table(results: Sequence[Result], rows: Rows) -> str:
         if found:
             for way, name in FUSIONS.items():
                 low, high = found.seeds(way, "apart")
-                body.append([part, name, plain(found.of(way)), signed(found.gap(way, "apart")),
+                body.append([part, name, plain(found.of(way)), signed(found.gap(way, "apart"), len(runs)),
                              f"{low:+.3f} to {high:+.3f}"])  # fmt: skip
             body.append([part, "late fusion of the pair apart", plain(found.of("apart")), "", ""])
     return _lines(("clips", "either one, by", "AUC", "ahead of the pair apart by", "over seeds"), body)
