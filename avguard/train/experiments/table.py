@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from avguard.errors import UsageError
 from avguard.evaluate.manifest import Row
-from avguard.train.experiments.compare import COLUMNS, TRUTHS, Compared, compare, plain, scores_of, signed
+from avguard.train.experiments.compare import (
+    COLUMNS, TRUTHS, Compared, Truth, among, compare, plain, scores_of, signed,
+)  # fmt: skip
 from avguard.train.experiments.plan import AXES, KINDS, SHARES
 from avguard.train.experiments.results import Result
+from avguard.train.splits import part_of
 
 MARK = "<!-- tables: python -m avguard.train.experiments table -->"
 PARTS = ("validation", "test")
@@ -75,20 +78,31 @@ def claims_table(results: Sequence[Result], rows: Rows) -> str:
         sizes = [sum(pairs[seeds[0]][k]["trained_parameters"] for k in ("video", "audio"))]
         sizes.append(joint[seeds[0]]["joint"]["trained_parameters"])
         against = f"{name} ({sizes[0] / 1e3:.0f} k against {sizes[1] / 1e3:.0f} k trained)"
-        for part in PARTS:
+        for clips, part, truths in _subsets(rows) if label == "all" else [(part, part, TRUTHS) for part in PARTS]:
             for column, truth, head, apart_head in COLUMNS:
                 arms = {
                     "joint": [scores_of(head, part, joint[s]["joint"]) for s in seeds],
                     "apart": [scores_of(apart_head, part, pairs[s]["video"], pairs[s]["audio"]) for s in seeds],
                 }
-                found = compare(arms, rows, TRUTHS[truth])
+                found = compare(arms, rows, truths[truth])
                 if found:
                     low, high = found.seeds("joint", "apart")
                     body.append(
-                        [part, column, str(found.clips), plain(found.of("joint")), against, plain(found.of("apart")),
+                        [clips, column, str(found.clips), plain(found.of("joint")), against, plain(found.of("apart")),
                          signed(found.gap("joint", "apart"), len(seeds)), f"{low:+.3f} to {high:+.3f} ({len(seeds)})"]
                     )  # fmt: skip
     return _lines(("clips", "heads", "n", "joint", "against", "AUC", "joint ahead by", "over seeds"), body)
+
+
+def _subsets(rows: Rows) -> list[tuple[str, str, dict[str, Truth]]]:
+    """Name, part and truths: all clips of each part, and its fakes by whether training knows their generators."""
+    known = {row.generator for row in rows.values() if part_of(row) == "train"}
+    subsets = [(part, part, TRUTHS) for part in PARTS]
+    for part in PARTS:
+        for name, inside in (("known", True), ("new", False)):
+            truths = {key: among(truth, known, inside) for key, truth in TRUTHS.items()}
+            subsets.append((f"{part}, generators {name}", part, truths))
+    return subsets
 
 
 def fusion_table(results: Sequence[Result], rows: Rows) -> str:
