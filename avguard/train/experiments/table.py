@@ -11,8 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from avguard.errors import UsageError
 from avguard.evaluate.manifest import Row
 from avguard.train.experiments.compare import (
-    COLUMNS, TRUTHS, Compared, Truth, among, compare, plain, scores_of, signed,
-)  # fmt: skip
+    COLUMNS,
+    TRUTHS,
+    Compared,
+    Truth,
+    among,
+    compare,
+    plain,
+    scores_of,
+    signed,
+)
 from avguard.train.experiments.plan import AXES, KINDS, SHARES
 from avguard.train.experiments.results import Result
 from avguard.train.splits import part_of
