@@ -2,7 +2,8 @@
 """``python -m avguard.train.experiments run|table|partial``: run the plan, print tables of what has been run, or
 measure how well the product tells where a clip was forged and by how much its sound is late (``partial``; no store).
 
-The store must hold windows (``python -m avguard.train produce``). Every run resumes; results are JSON files.
+The store must hold windows (``python -m avguard.train produce``). Every run resumes; results are JSON files. What was
+measured with them is on the page beside: README.md.
 """
 
 from __future__ import annotations

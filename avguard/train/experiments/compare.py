@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,13 @@ TRUTHS: dict[str, Truth] = {
     "audio": lambda row: row.truth("audio"),
     "either": lambda row: int(row.kind == "fake"),
 }
+
+
+def among(truth: Truth, generators: Collection[str], inside: bool) -> Truth:
+    """``truth``, of bona fide clips and of those fakes alone whose generator is, or is not, one of ``generators``."""
+    return lambda row: truth(row) if row.kind == "real" or (row.generator in generators) == inside else None
+
+
 # (column, truth, head of the joint model, head of the models trained apart)
 COLUMNS = (
     ("video", "video", "video", "video"),
@@ -110,7 +117,9 @@ def plain(value: Estimate) -> str:
     return f"{value.value:.3f} [{value.low:.2f}, {value.high:.2f}]"
 
 
-def signed(value: Estimate) -> str:
-    """A difference and its interval; bold where the interval leaves zero out."""
+def signed(value: Estimate, seeds: int = 1) -> str:
+    """A difference and its interval; bold where the interval leaves zero out, if it is of several seeds: what one seed
+    says of another is as far from zero as that.
+    """
     text = f"{value.value:+.3f} [{value.low:+.2f}, {value.high:+.2f}]"
-    return f"**{text}**" if value.low > 0 or value.high < 0 else text
+    return f"**{text}**" if seeds > 1 and (value.low > 0 or value.high < 0) else text

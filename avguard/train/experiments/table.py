@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables from the results of experiments, and nothing else: AUC with 95 % intervals over sources, in brackets;
-differences are paired, over the same clips, and bold where their interval leaves zero out.
+differences are paired, over the same clips; those of several seeds are bold where their interval leaves zero out.
 """
 
 from __future__ import annotations
@@ -10,9 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from avguard.errors import UsageError
 from avguard.evaluate.manifest import Row
-from avguard.train.experiments.compare import COLUMNS, TRUTHS, Compared, compare, plain, scores_of, signed
+from avguard.train.experiments.compare import (
+    COLUMNS,
+    TRUTHS,
+    Compared,
+    Truth,
+    among,
+    compare,
+    plain,
+    scores_of,
+    signed,
+)
 from avguard.train.experiments.plan import AXES, KINDS, SHARES
 from avguard.train.experiments.results import Result
+from avguard.train.splits import part_of
 
 MARK = "<!-- tables: python -m avguard.train.experiments table -->"
 PARTS = ("validation", "test")
@@ -75,20 +86,31 @@ def claims_table(results: Sequence[Result], rows: Rows) -> str:
         sizes = [sum(pairs[seeds[0]][k]["trained_parameters"] for k in ("video", "audio"))]
         sizes.append(joint[seeds[0]]["joint"]["trained_parameters"])
         against = f"{name} ({sizes[0] / 1e3:.0f} k against {sizes[1] / 1e3:.0f} k trained)"
-        for part in PARTS:
+        for clips, part, truths in _subsets(rows) if label == "all" else [(part, part, TRUTHS) for part in PARTS]:
             for column, truth, head, apart_head in COLUMNS:
                 arms = {
                     "joint": [scores_of(head, part, joint[s]["joint"]) for s in seeds],
                     "apart": [scores_of(apart_head, part, pairs[s]["video"], pairs[s]["audio"]) for s in seeds],
                 }
-                found = compare(arms, rows, TRUTHS[truth])
+                found = compare(arms, rows, truths[truth])
                 if found:
                     low, high = found.seeds("joint", "apart")
                     body.append(
-                        [part, column, str(found.clips), plain(found.of("joint")), against, plain(found.of("apart")),
-                         signed(found.gap("joint", "apart")), f"{low:+.3f} to {high:+.3f} ({len(seeds)})"]
+                        [clips, column, str(found.clips), plain(found.of("joint")), against, plain(found.of("apart")),
+                         signed(found.gap("joint", "apart"), len(seeds)), f"{low:+.3f} to {high:+.3f} ({len(seeds)})"]
                     )  # fmt: skip
     return _lines(("clips", "heads", "n", "joint", "against", "AUC", "joint ahead by", "over seeds"), body)
+
+
+def _subsets(rows: Rows) -> list[tuple[str, str, dict[str, Truth]]]:
+    """Name, part and truths: all clips of each part, and its fakes by whether training knows their generators."""
+    known = {row.generator for row in rows.values() if part_of(row) == "train"}
+    subsets = [(part, part, TRUTHS) for part in PARTS]
+    for part in PARTS:
+        for name, inside in (("known", True), ("new", False)):
+            truths = {key: among(truth, known, inside) for key, truth in TRUTHS.items()}
+            subsets.append((f"{part}, generators {name}", part, truths))
+    return subsets
 
 
 def fusion_table(results: Sequence[Result], rows: Rows) -> str:
@@ -102,7 +124,7 @@ def fusion_table(results: Sequence[Result], rows: Rows) -> str:
         if found:
             for way, name in FUSIONS.items():
                 low, high = found.seeds(way, "apart")
-                body.append([part, name, plain(found.of(way)), signed(found.gap(way, "apart")),
+                body.append([part, name, plain(found.of(way)), signed(found.gap(way, "apart"), len(runs)),
                              f"{low:+.3f} to {high:+.3f}"])  # fmt: skip
             body.append([part, "late fusion of the pair apart", plain(found.of("apart")), "", ""])
     return _lines(("clips", "either one, by", "AUC", "ahead of the pair apart by", "over seeds"), body)
