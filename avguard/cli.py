@@ -23,7 +23,7 @@ from avguard.errors import AvguardError, ModelError, UsageError
 from avguard.models import bundle_in_use, load_manifest
 from avguard.models.choice import VARIABLE
 from avguard.models.signature import key_id, read_public_key
-from avguard.report.words import SENTENCES, because
+from avguard.report.words import SENTENCES, because, in_time
 from avguard.verdict import Verdict
 
 
@@ -144,7 +144,7 @@ def describe(verdict: Verdict) -> str:
     if len(verdict.segments) > 8:
         lines.append(f"  and {len(verdict.segments) - 8} more segments (--json lists all)")
     if verdict.offset_ms is not None:
-        lines.append(f"  the voice comes {verdict.offset_ms:+.0f} ms after the lips")
+        lines.append(f"  {in_time(verdict.offset_ms)}")
     quality = verdict.quality
     lines.append(
         f"  seen: {quality.face_s:.1f} s of face, {quality.speech_s:.1f} s of speech in {quality.duration_s:.1f} s"

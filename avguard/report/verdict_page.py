@@ -11,7 +11,7 @@ from avguard.report import charts
 from avguard.report.card import card
 from avguard.report.evidence import Strip, strip_figure
 from avguard.report.html import Child, Safe, page, tag
-from avguard.report.words import CREDENTIALS, HEADS, SENTENCES, because, meaning
+from avguard.report.words import CREDENTIALS, HEADS, SENTENCES, because, in_time, meaning
 from avguard.verdict import Quality, Verdict
 
 CURVES = ("video", "audio", "sync")
@@ -111,10 +111,9 @@ def _head(name: str, score: float | None, real: float, fake: float, label: str, 
 def _offset(verdict: Verdict) -> str:
     if verdict.offset_ms is None:
         return "Whether the voice comes early or late could not be told."
-    if abs(verdict.offset_ms) < 40:
-        return "Voice and lips are together in time, to within one picture."
-    side = "after" if verdict.offset_ms > 0 else "before"
-    return f"The voice comes {abs(verdict.offset_ms):.0f} ms {side} the lips. A shift alone can come from editing."
+    said = in_time(verdict.offset_ms)
+    shifted = " A shift alone can come from editing." if abs(verdict.offset_ms) >= 40 else ""
+    return f"{said[0].upper()}{said[1:]}.{shifted}"
 
 
 def _timeline(verdict: Verdict, calibration: Mapping[str, Any]) -> Safe:

@@ -36,6 +36,13 @@ CREDENTIALS = {
 }
 
 
+def in_time(offset_ms: float) -> str:
+    """How voice and lips lie to each other, as a clause. Less than a picture's time is together."""
+    if abs(offset_ms) < 40:
+        return "voice and lips are together in time, to within one picture"
+    return f"the voice comes {abs(offset_ms):.0f} ms {'after' if offset_ms > 0 else 'before'} the lips"
+
+
 def meaning(label: str) -> str:
     """What a label says, and what it does not."""
     return {
