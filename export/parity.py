@@ -33,8 +33,9 @@ Runner = Callable[[Window], Floats]
 """Gives the window logits, flat, of one window."""
 
 FLOAT_RMS, HALF_RMS, INT8_RMS = 1e-3, 0.02, 0.01
-# Halves put values on other sides of rounding edges; the desync head, which multiplies lips by voice, feels it most.
-INT8_HALF_RMS = 0.05
+# What halves add to int8: they put values on other sides of rounding edges, and the desync head, which multiplies lips
+# by voice, feels it most.
+INT8_HALVES_RMS = 0.04
 # More jitter moves the answers no further: the noise is that of independent roundings.
 JITTER = 1e-5
 
@@ -149,7 +150,7 @@ class Judge:
         self.windows = windows
         self.wanted = {"torch float": run_all(of_torch(model), windows)}
         self.allowed = {
-            "float": FLOAT_RMS, "half": HALF_RMS, "int8": int8_rms, "int8 half": INT8_HALF_RMS
+            "float": FLOAT_RMS, "half": HALF_RMS, "int8": int8_rms, "int8 half": int8_rms + INT8_HALVES_RMS
         }  # fmt: skip
         self.lines: list[Line] = []
         if graph is None:
