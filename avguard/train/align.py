@@ -30,8 +30,8 @@ from avguard.train.losses import alignment_loss
 from avguard.train.model import JointModel, pretrained_trunks
 from avguard.train.pairs import Pairs, moved, take_lips, take_sound
 from avguard.train.splits import part_of
-from avguard.train.store import Pool
 from avguard.train.validation import Validation, load_validation
+from avguard.train.views import PIXELS
 
 SPEC = load_spec()
 PARTS = (
@@ -101,14 +101,6 @@ def found(model: JointModel, windows: Validation, clips: set[str], lag: int) -> 
     return float(shares[0].mean()), float(shares[1].mean())
 
 
-def open_pools(windows: Path) -> tuple[Pool, Pool]:
-    """Video and audio windows of a folder of the store."""
-    pools = Pool(windows / "video"), Pool(windows / "audio")
-    for pool in pools:
-        pool.refresh()
-    return pools
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, write, and print how often the lag of held-out clips is found; returns an exit code."""
     parser = argparse.ArgumentParser(prog="python -m avguard.train.align", description=__doc__)
@@ -134,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = JointModel(settings.width, settings.dropout)
         pretrained_trunks(model)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    aligned = align(model, Pairs(*open_pools(args.work / "windows/train"), rows), settings, args.out, sources)
+    aligned = align(model, Pairs(*PIXELS.pools(args.work / "windows/train"), rows), settings, args.out, sources)
     windows = load_validation(args.work / "windows", rows)
     honest = {Path(row.path).stem for row in rows if row.kind == "real"}
     for lag in PROBED_LAGS:

@@ -26,7 +26,6 @@ from avguard.data.row import Row
 from avguard.errors import UsageError
 from avguard.evaluate.manifest import read_manifest
 from avguard.spec import load_spec
-from avguard.train.align import open_pools
 from avguard.train.checkpoint import load_checkpoint, sources_of
 from avguard.train.course import Course
 from avguard.train.dataset import DESYNC, EVENNESS, SHORTEST_SHIFT_FRAMES, STEPS, SYNC, VIDEO
@@ -37,6 +36,7 @@ from avguard.train.pairs import moved, sounds_by_key, take_sound
 from avguard.train.splits import part_of
 from avguard.train.store import Pool
 from avguard.train.taps import audio_taps, face_features, video_taps
+from avguard.train.views import PIXELS
 
 SPEC = load_spec()
 PARTS = ("video.tap2", "video.down", "video.tap3", "sync", "heads.video", "heads.sync", "heads.desync")
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         steps=args.steps, batch=args.batch, learning_rate=1e-3, weight_decay=0.05, ema=0.99, save_steps=50,
         seed=args.seed,
     )  # fmt: skip
-    pools = open_pools(args.work / "windows/train")
+    pools = PIXELS.pools(args.work / "windows/train")
     rows = list(read_manifest(args.data))
     pairing = Pairing(*pools, rows)
     student, teacher = load_checkpoint(args.start_from), load_checkpoint(args.teacher)

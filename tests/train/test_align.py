@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from avguard.errors import UsageError
-from avguard.train.align import FARTHEST, PARTS, align, embeddings, found, lag_curves, open_pools
+from avguard.train.align import FARTHEST, PARTS, align, embeddings, found, lag_curves
 from avguard.train.checkpoint import load_checkpoint
 from avguard.train.loop import Settings
 from avguard.train.model import JointModel, random_inputs
 from avguard.train.pairs import Pairs
 from avguard.train.validation import Validation
+from avguard.train.views import PIXELS
 from tests.train.test_pairs import ROWS, store
 
 TINY = replace(Settings(), steps=2, batch=3)
@@ -56,6 +57,6 @@ def test_a_curve_peaks_at_the_lag_that_is_there(lag: int) -> None:
 
 def test_shares_are_over_the_clips_asked_for(tmp_path: Path) -> None:
     store(tmp_path)
-    windows = Validation(["a", "b"], [(0, 0), (1, 1)], *open_pools(tmp_path), {})
+    windows = Validation(["a", "b"], [(0, 0), (1, 1)], *PIXELS.pools(tmp_path), {})
     shares = found(JointModel(0.25), windows, {"a"}, 0)
     assert all(share in (0.0, 1.0) for share in shares)

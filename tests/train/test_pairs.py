@@ -12,9 +12,9 @@ import torch
 from avguard.data.row import Row
 from avguard.errors import UsageError
 from avguard.train import pairs
-from avguard.train.align import open_pools
 from avguard.train.pairs import PER_FRAME, Pairs, moved, sounds_by_key
 from avguard.train.store import Pool, encode_audio, encode_video, write_shard
+from avguard.train.views import PIXELS
 from tests.train.test_dataset import audio, video
 
 
@@ -38,7 +38,7 @@ def store(folder: Path) -> tuple[Pool, Pool]:
         values[:] = rng.uniform(-0.9, 0.9, values.shape)
     write_shard(folder / "video", "a", encode_video(pictures))
     write_shard(folder / "audio", "a", encode_audio(sounds))
-    return open_pools(folder)
+    return PIXELS.pools(folder)
 
 
 def test_what_is_drawn_is_of_one_moment(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from avguard.evaluate.manifest import read_manifest
 from avguard.evaluate.robustness.material import Material, read, stamp, write
 from avguard.line import open_extractor
 from avguard.spec import load_spec
-from avguard.train.experiments.partial import LONGEST_S, OVERLAPS, PROPOSALS, SHORTEST_S
+from avguard.train.experiments.partial import LONGEST_S, OVERLAPS, PROPOSALS, SHORTEST_S, segments_of
 from avguard.train.forge.video import Clip, forge_video
 from avguard.train.mesh import Floats, Pixels
 
@@ -163,10 +163,6 @@ def forge_stretch(
     return None
 
 
-def _segments(verdict: Verdict) -> tuple[tuple[float, float, float], ...]:
-    return tuple((s.start_s, s.end_s, s.score) for s in verdict.segments if s.modality == "video")
-
-
 def measure(rows: Sequence[Row], data: Path, checker: Checker, seed: int = 0) -> Iterator[Found]:
     """What is found in each bona fide clip of ``rows`` that shows a face for long enough."""
     extractor, donor, donor_source = open_extractor(), None, ""
@@ -192,7 +188,7 @@ def measure(rows: Sequence[Row], data: Path, checker: Checker, seed: int = 0) ->
             except AvguardError:
                 continue
             donor, donor_source = (track.canvases[:LONGEST_FRAMES], track.points[:LONGEST_FRAMES]), row.source
-            yield Found(made[2], ClipSpans(made[1], _segments(forged)), len(_segments(plain)))
+            yield Found(made[2], ClipSpans(made[1], segments_of(forged, "video")), len(segments_of(plain, "video")))
 
 
 def table(found: Sequence[Found]) -> str:

@@ -64,8 +64,9 @@ def moved(clip: Material, shift_ms: int) -> Material:
     return replace(clip, samples=np.concatenate(ends))
 
 
-def _proposals(verdict: Verdict) -> tuple[tuple[float, float, float], ...]:
-    return tuple((s.start_s, s.end_s, s.score) for s in verdict.segments if s.modality == "audio")
+def segments_of(verdict: Verdict, modality: str) -> tuple[tuple[float, float, float], ...]:
+    """Start and end in seconds and score of each segment of one modality."""
+    return tuple((s.start_s, s.end_s, s.score) for s in verdict.segments if s.modality == modality)
 
 
 def measure(rows: Sequence[Row], data: Path, checker: Checker, seed: int = 0) -> Iterator[Found]:
@@ -88,10 +89,9 @@ def measure(rows: Sequence[Row], data: Path, checker: Checker, seed: int = 0) ->
                 plain, forged, shifted = check(clip), check(partial), check(moved(clip, shift_ms))
             except AvguardError:
                 continue
-            yield Found(
-                ClipSpans(spans, _proposals(forged)), len(_proposals(plain)), shift_ms, plain.offset_ms,
-                shifted.offset_ms,
-            )  # fmt: skip
+            spliced_clip = ClipSpans(spans, segments_of(forged, "audio"))
+            alarms = len(segments_of(plain, "audio"))
+            yield Found(spliced_clip, alarms, shift_ms, plain.offset_ms, shifted.offset_ms)
 
 
 def table(found: Sequence[Found]) -> str:
