@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from avguard.train.model import JointModel
 from avguard.train.store import encode_audio, encode_video, map_shard, write_shard
 from avguard.train.views import PIXELS, Frozen, tensors
 from avguard.train.windows import AudioWindow, VideoWindow
+from tests.train.manifests import write_clips
 from tests.train.test_dataset import audio, video
 
 SPEC = load_spec()
@@ -51,14 +51,7 @@ def busy_audio(clip: str, label: float, rng: np.random.Generator, family: str = 
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("frozen")
     data, store = root / "data", root / "windows"
-    data.mkdir()
-    header = ["clip", "kind", "video_fake", "audio_fake", "generator", "source", "split", "group", "duration_s"]
-    with (data / "clips.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for name, (kind, flag) in NAMES.items():
-            generator = "g" if flag else ""
-            writer.writerow([f"clips/{name}.mp4", kind, flag, flag, generator, f"s/{name}", "train", name, 2])
+    write_clips(data, {n: (kind, flag, "g" * flag) for n, (kind, flag) in NAMES.items()})
     rng = np.random.default_rng(0)
     videos = [busy_video(name, flag, rng) for name, (_, flag) in NAMES.items()]
     sounds = [busy_audio(name, flag, rng) for name, (_, flag) in NAMES.items()]

@@ -25,6 +25,7 @@ from avguard.train.loop import Settings, Trainer, learning_rate
 from avguard.train.precision import Precision
 from avguard.train.store import encode_audio, encode_video, write_shard
 from avguard.train.team import Team
+from tests.train.manifests import write_clips
 from tests.train.test_dataset import audio, sampler, video
 
 __all__ = ["sampler"]
@@ -37,15 +38,8 @@ Folders = tuple[Path, Path, Path]
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
     data, store = tmp_path / "data", tmp_path / "store"
-    data.mkdir()
     names = {"real1": ("real", 0), "real2": ("real", 0), "fake1": ("fake", 1), "fake2": ("fake", 1)}
-    header = ["clip", "kind", "video_fake", "audio_fake", "generator", "source", "split", "group", "duration_s"]
-    with (data / "clips.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for name, (kind, flag) in names.items():
-            generator = "g" if flag else ""
-            writer.writerow([f"clips/{name}.mp4", kind, flag, flag, generator, f"s/{name}", "train", name, 2])
+    write_clips(data, {n: (kind, flag, "g" * flag) for n, (kind, flag) in names.items()})
     videos = [video(name, 0, flag) for name, (_, flag) in names.items()] + [video("real1", 0, 1, "self_blend")]
     sounds = [audio(name, 0, flag) for name, (_, flag) in names.items()] + [audio("real1", 0, 1, "world")]
     for part in ("train", "validation"):

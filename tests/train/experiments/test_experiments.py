@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from avguard.train.loop import Settings, Trainer
 from avguard.train.model import JointModel, count_parameters
 from avguard.train.splits import FOLDS, VALIDATION_SOURCES
 from avguard.train.store import encode_audio, encode_video, write_shard
+from tests.train.manifests import write_clips
 from tests.train.test_dataset import audio, video
 
 TINY = Settings(minutes=0.02, batch=4, width=0.25, validate_minutes=0.01)
@@ -46,13 +46,7 @@ NAMES = {
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
     data, store = tmp_path / "data", tmp_path / "store"
-    data.mkdir()
-    header = ["clip", "kind", "video_fake", "audio_fake", "generator", "source", "split", "group", "duration_s"]
-    with (data / "clips.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for name, (kind, flag, generator) in NAMES.items():
-            writer.writerow([f"clips/{name}.mp4", kind, flag, flag, generator, f"s/{name}", "train", name, 2])
+    write_clips(data, NAMES)
     videos = [video(name, 0, flag) for name, (_, flag, _) in NAMES.items()] + [video("real1", 0, 1, "self_blend")]
     sounds = [audio(name, 0, flag) for name, (_, flag, _) in NAMES.items()] + [audio("real1", 0, 1, "world")]
     for part in ("train", "validation", "natural"):
